@@ -1,0 +1,15 @@
+//! Bytes and values of every record that a repository stores, and nothing else.
+//!
+//! This crate knows no files, network, clocks, randomness, threads or ciphers: it turns bytes into
+//! values and back, and refuses what SPEC.md does not allow before it allocates for it.
+//! Start with [`object_name`] (what there is), then [`envelope`] (the frame round it), then the
+//! records in the order in which a backup writes them.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod id;
+pub mod object_name;
+
+pub use error::{DecodeError, Reason};
+pub use id::{BlobId, ObjectHash, RepositoryId, SlotId, SnapshotId, WriterId};
+pub use object_name::{ObjectKind, ObjectName};
