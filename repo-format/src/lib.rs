@@ -6,10 +6,15 @@
 //! records in the order in which a backup writes them.
 #![forbid(unsafe_code)]
 
+pub mod codec;
+pub mod content;
 pub mod error;
 pub mod id;
+pub mod limits;
 pub mod object_name;
+pub mod tree;
 
+pub use codec::{Bytes, Text};
 pub use error::{DecodeError, Reason};
 pub use id::{BlobId, ObjectHash, RepositoryId, SlotId, SnapshotId, WriterId};
 pub use object_name::{ObjectKind, ObjectName};
