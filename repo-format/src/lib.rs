@@ -7,12 +7,20 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod config;
 pub mod content;
+pub mod envelope;
 pub mod error;
+pub mod history;
 pub mod id;
+pub mod index;
+pub mod key_slot;
 pub mod limits;
+pub mod marker;
 pub mod object_name;
+pub mod pack;
 pub mod tree;
+pub mod writer_card;
 
 pub use codec::{Bytes, Text};
 pub use error::{DecodeError, Reason};
