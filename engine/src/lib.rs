@@ -1,4 +1,11 @@
 //! The strongroom engine: stores, keys, chunks, index, history, and the verbs that stand on them.
 #![deny(unsafe_code)]
 
+pub mod ambient;
+pub mod error;
+pub mod finding;
 pub mod store;
+
+pub use ambient::{Ambient, Cancel, Clock, Progress};
+pub use error::{Error, Result};
+pub use finding::{Finding, Severity};
