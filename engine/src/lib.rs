@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 pub mod ambient;
+pub mod chunk;
+pub mod crypto;
 pub mod error;
 pub mod finding;
 pub mod store;

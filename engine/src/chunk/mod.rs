@@ -1,0 +1,5 @@
+//! Streams in, chunks and their encodings out. SPEC 4.
+
+pub mod compression;
+pub mod cutter;
+pub mod stream;

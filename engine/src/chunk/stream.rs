@@ -1,0 +1,134 @@
+//! Reads a stream in batches of whole chunks, and hashes it as it goes by.
+
+use std::io::{self, Read};
+
+use super::cutter::Cutter;
+
+/// Bytes that a batch aims at.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// A run of whole chunks of one stream.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The chunks, one after another.
+    pub bytes: Vec<u8>,
+    /// Length of each.
+    pub lengths: Vec<u32>,
+    /// Offset of the first in the stream.
+    pub offset: u64,
+}
+
+/// Cuts a stream, a batch at a time.
+pub struct Batches<R> {
+    reader: R,
+    cutter: Cutter,
+    carry: Vec<u8>,
+    offset: u64,
+    at_end: bool,
+    digest: blake3::Hasher,
+    batch_bytes: usize,
+}
+
+impl<R> std::fmt::Debug for Batches<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Batches<R> {
+    /// Starts at the beginning of the stream.
+    pub fn new(reader: R, cutter: Cutter) -> Self {
+        Self::with_batch_bytes(reader, cutter, BATCH_BYTES)
+    }
+
+    /// Starts with batches of another size; the cuts are the same.
+    pub fn with_batch_bytes(reader: R, cutter: Cutter, batch_bytes: usize) -> Self {
+        let batch_bytes = batch_bytes.max(cutter.chunk_bytes_max());
+        let digest = blake3::Hasher::new();
+        Self { reader, cutter, carry: Vec::new(), offset: 0, at_end: false, digest, batch_bytes }
+    }
+
+    /// Fills `batch` with the next chunks; `false` at the end of the stream.
+    pub fn next_into(&mut self, batch: &mut Batch) -> io::Result<bool> {
+        batch.bytes.clear();
+        batch.lengths.clear();
+        batch.offset = self.offset;
+        batch.bytes.append(&mut self.carry);
+        let carried = batch.bytes.len();
+        if !self.at_end {
+            let wanted = self.batch_bytes.saturating_sub(carried).max(1) as u64;
+            let read = self.reader.by_ref().take(wanted).read_to_end(&mut batch.bytes)?;
+            self.at_end = (read as u64) < wanted;
+            self.digest.update(&batch.bytes[carried..]);
+        }
+        let mut at = 0;
+        while let Some(length) = self.cutter.cut(&batch.bytes[at..], self.at_end) {
+            at += length;
+            batch.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
+        }
+        self.carry.extend_from_slice(&batch.bytes[at..]);
+        batch.bytes.truncate(at);
+        self.offset += at as u64;
+        Ok(!batch.lengths.is_empty())
+    }
+
+    /// Ends the stream: its reader, its length in bytes and its plain BLAKE3 hash.
+    pub fn finish(self) -> (R, u64, [u8; 32]) {
+        (self.reader, self.offset, *self.digest.finalize().as_bytes())
+    }
+
+    /// Bytes cut so far.
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reader underneath.
+    pub const fn reader_mut(&mut self) -> &mut R {
+        &mut self.reader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cutter::tests::{cutter, noise};
+    use super::*;
+
+    /// Gives its bytes in awkward pieces.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(out.len()).min(self.0.len());
+            out[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn lengths(bytes: &[u8], piece: usize, batch_bytes: usize) -> Vec<u32> {
+        let mut batches = Batches::with_batch_bytes(Drip(bytes, piece), cutter(1), batch_bytes);
+        let (mut all, mut batch, mut joined) = (Vec::new(), Batch::default(), Vec::new());
+        while batches.next_into(&mut batch).unwrap() {
+            assert_eq!(batch.offset, joined.len() as u64);
+            all.extend_from_slice(&batch.lengths);
+            joined.extend_from_slice(&batch.bytes);
+        }
+        assert_eq!(joined, bytes);
+        let (_, length, digest) = batches.finish();
+        assert_eq!((length, digest), (bytes.len() as u64, *blake3::hash(bytes).as_bytes()));
+        all
+    }
+
+    #[test]
+    fn cuts_do_not_depend_on_how_the_stream_is_read() {
+        let bytes = noise(3, 1_000_003);
+        let whole = lengths(&bytes, usize::MAX, 4 << 20);
+        assert_eq!(lengths(&bytes, 777, 100_000), whole);
+        assert_eq!(lengths(&bytes, 65_536, 65_536), whole);
+    }
+
+    #[test]
+    fn an_empty_stream_has_no_chunk() {
+        assert!(lengths(&[], 10, 100_000).is_empty());
+    }
+}
