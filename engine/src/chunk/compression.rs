@@ -103,7 +103,7 @@ impl Decompressor {
         match encoded_as {
             encoding::RAW => out.extend_from_slice(encoded),
             encoding::ZSTD => {
-                out.reserve(plain_bytes);
+                out.reserve_exact(plain_bytes);
                 // It fills what the buffer has room for and no more; the length is checked below.
                 self.0
                     .decompress_to_buffer(encoded, out)
