@@ -6,6 +6,7 @@ pub mod chunk;
 pub mod crypto;
 pub mod error;
 pub mod finding;
+pub mod repo;
 pub mod store;
 
 pub use ambient::{Ambient, Cancel, Clock, Progress};

@@ -36,6 +36,8 @@ pub struct PackRef {
     pub is_metadata: bool,
     /// Retention class.
     pub class: u8,
+    /// Epoch of the keys that seal its blobs.
+    pub epoch: u32,
     /// Bytes of the whole pack.
     pub total_bytes: u64,
 }
@@ -201,6 +203,7 @@ mod tests {
             hash: ObjectHash([5; 32]),
             is_metadata: false,
             class: 0,
+            epoch: 0,
             total_bytes: 1000,
         };
         SegmentHead { packs: vec![pack], supersedes: vec![], entry_count, base_count: 0 }

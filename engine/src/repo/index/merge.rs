@@ -1,0 +1,253 @@
+//! Merges segments into one sorted table, with no more memory than one segment takes.
+//!
+//! Each segment becomes a sorted run in a file without a name; the runs are merged through maps.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
+use std::path::Path;
+
+use repo_format::codec;
+use repo_format::index::{PackRef, Place};
+use repo_format::{BlobId, ObjectHash, RepositoryId};
+
+use super::mapped::Mapped;
+use super::segment::Segment;
+use super::table::{PLACE, Table};
+use crate::error::{Error, Kind, Result};
+use crate::repo::Repository;
+
+const FILE: &str = "index-table";
+const MAGIC: &[u8; 16] = b"strongroom tbl 1";
+const PREFIX_BYTES: usize = 16 + 16 + 8 + 8;
+/// Places kept in memory before they go to runs.
+const MEMORY_PLACES_MAX: usize = 100_000;
+
+type Tail = (Vec<PackRef>, Vec<BlobId>, Vec<ObjectHash>);
+
+/// A merge under way.
+pub(super) struct Merge {
+    packs: Vec<PackRef>,
+    pack_numbers: HashMap<ObjectHash, u32>,
+    bases: Vec<BlobId>,
+    segments: Vec<ObjectHash>,
+    memory: Vec<Place>,
+    runs: Option<BufWriter<File>>,
+    run_lengths: Vec<usize>,
+    folder: Option<std::path::PathBuf>,
+}
+
+impl Merge {
+    pub(super) fn new(repo: &Repository) -> Result<Self> {
+        Ok(Self {
+            packs: Vec::new(),
+            pack_numbers: HashMap::new(),
+            bases: Vec::new(),
+            segments: Vec::new(),
+            memory: Vec::new(),
+            runs: None,
+            run_lengths: Vec::new(),
+            folder: repo.state.folder().map(Path::to_path_buf),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.memory.len() + self.run_lengths.iter().sum::<usize>()
+    }
+
+    /// Adds all of a segment, or nothing of it.
+    pub(super) fn add(&mut self, hash: ObjectHash, segment: &Segment) -> Result<()> {
+        // All of it is checked before any of it counts.
+        segment.places().try_for_each(|place| place.map(|_| ()))?;
+        let numbers: Vec<u32> = segment.head.packs.iter().map(|pack| self.number(pack)).collect();
+        let shift = self.bases.len();
+        self.bases.extend(segment.bases());
+        let places = segment.places().filter_map(|place| {
+            let mut place = place.ok()?;
+            place.pack = numbers[place.pack as usize];
+            shift_bases(&mut place, shift);
+            Some(place)
+        });
+        self.segments.push(hash);
+        let count = segment.head.entry_count as usize;
+        Self::take(&mut self.memory, &mut self.runs, &mut self.run_lengths, &self.folder, count, places)
+            .map_err(|error| io_error(&error))
+    }
+
+    /// Adds a table that was merged before.
+    pub(super) fn add_table(&mut self, table: &Table) -> Result<()> {
+        let numbers: Vec<u32> = table.packs().iter().map(|pack| self.number(pack)).collect();
+        let shift = self.bases.len();
+        self.bases.extend_from_slice(table.bases());
+        self.segments.extend_from_slice(&table.segments);
+        let places = table.places().map(|mut place| {
+            place.pack = numbers[place.pack as usize];
+            shift_bases(&mut place, shift);
+            place
+        });
+        let count = table.len();
+        Self::take(&mut self.memory, &mut self.runs, &mut self.run_lengths, &self.folder, count, places)
+            .map_err(|error| io_error(&error))
+    }
+
+    fn number(&mut self, pack: &PackRef) -> u32 {
+        let next = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        *self.pack_numbers.entry(pack.hash).or_insert_with(|| {
+            self.packs.push(*pack);
+            next
+        })
+    }
+
+    fn take(
+        memory: &mut Vec<Place>,
+        runs: &mut Option<BufWriter<File>>,
+        run_lengths: &mut Vec<usize>,
+        folder: &Option<std::path::PathBuf>,
+        count: usize,
+        places: impl Iterator<Item = Place>,
+    ) -> io::Result<()> {
+        if memory.len() + count <= MEMORY_PLACES_MAX && runs.is_none() {
+            memory.extend(places);
+            return Ok(());
+        }
+        let writer = match runs {
+            Some(writer) => writer,
+            None => runs.insert(BufWriter::with_capacity(1 << 20, unnamed(folder.as_deref())?)),
+        };
+        let mut write_run = |places: &mut dyn Iterator<Item = Place>| -> io::Result<()> {
+            let mut length = 0;
+            for place in places {
+                writer.write_all(&place.encode())?;
+                length += 1;
+            }
+            run_lengths.push(length);
+            Ok(())
+        };
+        if !memory.is_empty() {
+            memory.sort_unstable_by_key(|place| (place.entry.id, place.pack));
+            write_run(&mut std::mem::take(memory).into_iter())?;
+        }
+        let mut places = places;
+        write_run(&mut places)
+    }
+
+    /// Gives a table in memory; for few places only.
+    pub(super) fn into_memory(mut self) -> Result<Table> {
+        if let Some(writer) = self.runs.take() {
+            let mut file = writer.into_inner().map_err(|error| io_error(error.error()))?;
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0))
+                .and_then(|_| file.read_to_end(&mut bytes))
+                .map_err(|error| io_error(&error))?;
+            let rows = bytes.as_chunks::<PLACE>().0;
+            self.memory.extend(rows.iter().filter_map(|row| Place::decode(row).ok()));
+        }
+        Ok(Table::in_memory(self.memory, self.packs, self.bases, self.segments))
+    }
+
+    /// Writes the table to a file, remembered in the state folder where there is one, and maps it.
+    pub(super) fn into_file(mut self, repo: &Repository) -> Result<Table> {
+        self.write_file(repo).map_err(|error| io_error(&error))
+    }
+
+    fn write_file(&mut self, repo: &Repository) -> io::Result<Table> {
+        self.memory.sort_unstable_by_key(|place| (place.entry.id, place.pack));
+        let aside = repo.state.path("index-table.new");
+        let file = match &aside {
+            Some(path) => {
+                File::options().read(true).write(true).create(true).truncate(true).open(path)?
+            }
+            None => unnamed(None)?,
+        };
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let count = self.len();
+        let tail = (
+            std::mem::take(&mut self.packs),
+            std::mem::take(&mut self.bases),
+            std::mem::take(&mut self.segments),
+        );
+        out.write_all(MAGIC)?;
+        out.write_all(&repo.id().0)?;
+        out.write_all(&(count as u64).to_le_bytes())?;
+        out.write_all(&[0; 8])?;
+        self.merge_runs(&mut out)?;
+        let encoded = codec::encode(&tail);
+        out.write_all(&encoded)?;
+        out.write_all(blake3::hash(&encoded).as_bytes())?;
+        let file = out.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+        if let (Some(aside), Some(path)) = (&aside, repo.state.path(FILE)) {
+            std::fs::rename(aside, path)?;
+        }
+        let (packs, bases, segments) = tail;
+        Ok(Table::in_file(Mapped::new(&file)?, PREFIX_BYTES, count, packs, bases, segments))
+    }
+
+    fn merge_runs(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let Some(writer) = self.runs.take() else {
+            return self.memory.iter().try_for_each(|place| out.write_all(&place.encode()));
+        };
+        let file = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+        let map = Mapped::new(&file)?;
+        let rows = map.as_chunks::<PLACE>().0;
+        let mut runs = Vec::new();
+        let mut start = 0;
+        for &length in &self.run_lengths {
+            runs.push(rows[start..start + length].iter());
+            start += length;
+        }
+        let mut heap: BinaryHeap<Reverse<(&[u8; PLACE], usize)>> = BinaryHeap::new();
+        for (number, run) in runs.iter_mut().enumerate() {
+            heap.extend(run.next().map(|row| Reverse((row, number))));
+        }
+        while let Some(Reverse((row, number))) = heap.pop() {
+            out.write_all(row)?;
+            heap.extend(runs[number].next().map(|row| Reverse((row, number))));
+        }
+        Ok(())
+    }
+}
+
+fn shift_bases(place: &mut Place, shift: usize) {
+    if place.entry.base_count > 0 {
+        let shift = u32::try_from(shift).unwrap_or(u32::MAX);
+        place.entry.base_first = place.entry.base_first.saturating_add(shift);
+    }
+}
+
+fn unnamed(folder: Option<&Path>) -> io::Result<File> {
+    match folder {
+        Some(folder) => tempfile::tempfile_in(folder),
+        None => tempfile::tempfile(),
+    }
+}
+
+fn io_error(error: &io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Refused,
+        _ => Kind::Other,
+    };
+    Error::new(kind, format!("merging the index in the cache folder: {error}"))
+}
+
+/// Maps the table that an earlier run left in the state folder, if it is whole.
+pub(super) fn open_cached(repo: &Repository) -> Option<Table> {
+    let file = File::open(repo.state.path(FILE)?).ok()?;
+    let map = Mapped::new(&file).ok()?;
+    let (prefix, _) = map.split_first_chunk::<PREFIX_BYTES>()?;
+    let id = RepositoryId::from_slice(&prefix[16..32]).ok()?;
+    if prefix[..16] != MAGIC[..] || id != repo.id() {
+        return None;
+    }
+    let mut count = [0; 8];
+    count.copy_from_slice(&prefix[32..40]);
+    let count = usize::try_from(u64::from_le_bytes(count)).ok()?;
+    let end = PREFIX_BYTES.checked_add(count.checked_mul(PLACE)?)?;
+    let tail = map.get(end..)?;
+    let (encoded, hash) = tail.split_last_chunk::<32>()?;
+    if blake3::hash(encoded).as_bytes() != hash {
+        return None;
+    }
+    let (packs, bases, segments): Tail = codec::decode("index table", encoded).ok()?;
+    Some(Table::in_file(map, PREFIX_BYTES, count, packs, bases, segments))
+}

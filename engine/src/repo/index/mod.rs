@@ -1,0 +1,107 @@
+//! Where blobs lie: a sorted table mapped from a file, and what came since in memory. SPEC 9.
+//!
+//! The table only serves speed. It is rebuilt from the segments whenever they are not the ones that
+//! it was made of.
+
+use repo_format::index::{PackRef, Place};
+use repo_format::pack::Entry;
+use repo_format::{BlobId, ObjectHash};
+
+mod load;
+mod mapped;
+mod merge;
+mod segment;
+mod table;
+
+pub(crate) use load::load;
+pub(crate) use segment::{read as read_segment, write as write_segment};
+pub use table::Table;
+
+/// Everything that is known of where one blob lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Pack that holds it.
+    pub pack: PackRef,
+    /// Its entry.
+    pub entry: Entry,
+    /// Bases, for a delta blob.
+    pub bases: Vec<BlobId>,
+}
+
+/// The index of a repository, as of when it was loaded.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Merged table in a file.
+    stored: Option<Table>,
+    /// Segments newer than the table.
+    recent: Option<Table>,
+    /// Segments that the index was made of.
+    segments: Vec<ObjectHash>,
+    /// Segments that could not be read: name and why.
+    pub damaged: Vec<(String, String)>,
+}
+
+impl Index {
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.stored.iter().chain(&self.recent)
+    }
+
+    /// Says whether some pack holds the blob.
+    pub fn contains(&self, id: &BlobId) -> bool {
+        self.tables().any(|table| table.find_first(id).is_some())
+    }
+
+    /// Every place of the blob, best first: stands alone before delta, then lowest depth.
+    pub fn find_all(&self, id: &BlobId) -> Vec<Located> {
+        let mut found: Vec<Located> = self
+            .tables()
+            .flat_map(|table| table.find(id).map(|place| table.locate(&place)))
+            .flatten()
+            .collect();
+        found.sort_by_key(|located| located.entry.depth);
+        found
+    }
+
+    /// Best place of the blob.
+    pub fn find(&self, id: &BlobId) -> Option<Located> {
+        self.tables()
+            .flat_map(|table| table.find(id).map(move |place| (table, place)))
+            .min_by_key(|(_, place)| place.entry.depth)
+            .and_then(|(table, place)| table.locate(&place))
+    }
+
+    /// Every pack that a segment names.
+    pub fn packs(&self) -> Vec<PackRef> {
+        let mut packs: Vec<PackRef> =
+            self.tables().flat_map(|table| table.packs().iter().copied()).collect();
+        packs.sort_by_key(|pack| pack.hash);
+        packs.dedup();
+        packs
+    }
+
+    /// Number of places.
+    pub fn len(&self) -> u64 {
+        self.tables().map(|table| table.len() as u64).sum()
+    }
+
+    /// Says whether no blob is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Segments that the index was made of.
+    pub fn segments(&self) -> &[ObjectHash] {
+        &self.segments
+    }
+
+    /// Calls `visit` with every place and its pack, in no particular order.
+    pub fn for_each(&self, mut visit: impl FnMut(&PackRef, &Place)) {
+        for table in self.tables() {
+            for place in table.places() {
+                if let Some(pack) = table.packs().get(place.pack as usize) {
+                    visit(pack, &place);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A store, its keys and an index: what every verb stands on.
+//!
+//! Writing keeps the order of SPEC 10.1: packs (O-1), then the index segment that names them, then
+//! the history record that needs them (O-3). Reading goes the other way round (O-7).
+
+use std::sync::Arc;
+
+use repo_format::config::Config;
+use repo_format::content::Chunker;
+use repo_format::{RepositoryId, SlotId};
+use zeroize::Zeroizing;
+
+use crate::chunk::cutter::{Cutter, Gear};
+use crate::error::{Error, Kind, Result};
+use crate::store::Store;
+
+pub mod blobs;
+pub mod contents;
+pub mod create;
+pub mod history;
+pub mod index;
+pub mod key_slots;
+pub mod keys;
+mod open;
+pub mod packer;
+pub mod prolly;
+mod session;
+mod state;
+pub mod trees;
+
+pub use open::{OpenSettings, open};
+pub use state::State;
+
+/// What opens a key slot.
+#[derive(Clone)]
+pub enum Secret {
+    /// A passphrase, as its bytes.
+    Passphrase(Zeroizing<Vec<u8>>),
+    /// Content of a key file.
+    KeyFile(Zeroizing<Vec<u8>>),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Passphrase(_) => "Passphrase(..)",
+            Self::KeyFile(_) => "KeyFile(..)",
+        })
+    }
+}
+
+impl Secret {
+    /// Takes a passphrase.
+    pub fn passphrase(text: impl AsRef<[u8]>) -> Self {
+        Self::Passphrase(Zeroizing::new(text.as_ref().to_vec()))
+    }
+}
+
+/// An open repository: its store, its keys and its configuration.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<keys::Keys>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) state: State,
+    pub(crate) slot: SlotId,
+    pub(crate) accepts_rollback: bool,
+    gear: Gear,
+}
+
+impl Repository {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        keys: keys::Keys,
+        config: Config,
+        state: State,
+        slot: SlotId,
+    ) -> Self {
+        let gear = Gear::new(&keys.chunk_key);
+        Self {
+            store,
+            keys: Arc::new(keys),
+            config: Arc::new(config),
+            state,
+            slot,
+            accepts_rollback: false,
+            gear,
+        }
+    }
+
+    /// Id of the repository.
+    pub fn id(&self) -> RepositoryId {
+        self.keys.repository
+    }
+
+    /// Store that it lies in.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Key slot that opened it.
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// Makes a cutter for one way of cutting.
+    pub fn cutter(&self, chunker: Chunker) -> Cutter {
+        Cutter::new(&self.gear, chunker)
+    }
+
+    /// Refuses to go on when the repository needs a feature for writing that is not known here.
+    pub(crate) fn must_be_writable(&self) -> Result<()> {
+        match Config::unknown_feature(&self.config.features_write) {
+            None => Ok(()),
+            Some(feature) => Err(Error::new(
+                Kind::NewerFormat,
+                format!("this program cannot write with the repository's feature '{feature}'"),
+            )),
+        }
+    }
+
+    /// Reads the index; with it the repository can be written, restored and browsed.
+    pub fn load_index(&self, ambient: &crate::Ambient) -> Result<IndexedRepository> {
+        let index = index::load(self, ambient)?;
+        Ok(IndexedRepository { repo: self.clone(), index: Arc::new(index) })
+    }
+}
+
+/// An open repository whose index is loaded.
+#[derive(Debug, Clone)]
+pub struct IndexedRepository {
+    repo: Repository,
+    index: Arc<index::Index>,
+}
+
+impl IndexedRepository {
+    /// Where blobs lie.
+    pub fn index(&self) -> &index::Index {
+        &self.index
+    }
+}
+
+impl std::ops::Deref for IndexedRepository {
+    type Target = Repository;
+    fn deref(&self) -> &Repository {
+        &self.repo
+    }
+}
