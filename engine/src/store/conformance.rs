@@ -138,8 +138,14 @@ pub fn a_range_past_the_end_is_refused(store: &dyn Store) -> Outcome {
         let bytes = object(&name, 1000);
         let total = bytes.len() as u64;
         done(store.put(&name, bytes, Put::Create), "put")?;
-        let ranges =
-            [(0, total + 1), (total - 1, 2), (total, 1), (total + 1, 0), (total + 9, 9), (5, u64::MAX)];
+        let ranges = [
+            (0, total + 1),
+            (total - 1, 2),
+            (total, 1),
+            (total + 1, 0),
+            (total + 9, 9),
+            (5, u64::MAX),
+        ];
         for (offset, length) in ranges {
             match store.get_range(&name, offset, length) {
                 Err(error) if error.cause == Cause::OutOfRange => names_the_object(&error, &name)?,
@@ -326,10 +332,11 @@ fn in_threads(count: usize, body: impl Fn(usize) -> Outcome + Sync) -> Outcome {
     let body = &body;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|i| scope.spawn(move || body(i))).collect();
-        let outcomes: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        outcomes.into_iter().try_for_each(|outcome| {
-            outcome.unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-        })
+        let outcomes: Vec<_> =
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        outcomes
+            .into_iter()
+            .try_for_each(|outcome| outcome.unwrap_or_else(|_| Err("a thread panicked".to_owned())))
     })
 }
 

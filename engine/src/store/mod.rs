@@ -11,8 +11,12 @@ use repo_format::ObjectName;
 #[cfg(any(test, feature = "testkit"))]
 pub mod conformance;
 mod error;
+#[cfg(any(test, feature = "testkit"))]
+pub mod faulty;
+pub mod layers;
 mod local;
 mod memory;
+pub mod probe;
 
 pub use error::{Cause, Error};
 pub use local::LocalStore;

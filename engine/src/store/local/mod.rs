@@ -219,8 +219,9 @@ impl LocalStore {
         for way in ways.into_iter().filter(|way| *way >= self.publish) {
             match way.publish(folder, temporary, name) {
                 // What file systems say that do not know this way.
-                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
-                    if way < Publish::LookThenRename => {}
+                Err(
+                    Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL,
+                ) if way < Publish::LookThenRename => {}
                 published => return published,
             }
         }
@@ -249,8 +250,9 @@ impl LocalStore {
     }
 
     fn read(&self, file: &OwnedFd, name: &ObjectName, offset: u64, length: u64) -> Result<Bytes> {
-        let too_long =
-            || Error::new(Cause::Unsupported, "reading", name.as_str(), "more than memory can hold");
+        let too_long = || {
+            Error::new(Cause::Unsupported, "reading", name.as_str(), "more than memory can hold")
+        };
         if length > OBJECT_BYTES_MAX {
             return Err(too_long());
         }
