@@ -43,6 +43,20 @@ pub fn run_all(store: &dyn Store) -> Outcome {
     Ok(())
 }
 
+/// Runs every case on a bucket called `strongroom-test` of an S3 server meant for tests, which must
+/// exist and take any credentials; then says what the probe of create-only writes found.
+#[cfg(feature = "s3")]
+pub fn run_on_s3(endpoint: &str) -> std::result::Result<super::CreateOnly, String> {
+    let pairs = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let environment = super::Environment::fixed(pairs);
+    let options = super::OpenOptions { environment, ..super::OpenOptions::default() };
+    let address = format!("s3://strongroom-test/conformance?endpoint={endpoint}&region=us-east-1");
+    let store = done(super::Location::parse(&address), "reading the address")?;
+    let store = done(store.open(&options), "opening")?;
+    run_all(&*store)?;
+    done(super::probe::create_only(&*store), "probing create-only writes")
+}
+
 /// Promise 4, for lengths round the usual block sizes.
 pub fn what_was_put_is_read_back_whole(store: &dyn Store) -> Outcome {
     in_folders(store, |folder| {

@@ -10,16 +10,22 @@ use repo_format::ObjectName;
 
 #[cfg(any(test, feature = "testkit"))]
 pub mod conformance;
+mod environment;
 mod error;
 #[cfg(any(test, feature = "testkit"))]
 pub mod faulty;
 pub mod layers;
 mod local;
+mod location;
 mod memory;
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+mod object;
 pub mod probe;
 
+pub use environment::Environment;
 pub use error::{Cause, Error};
 pub use local::LocalStore;
+pub use location::{Bucket, Location, OpenOptions, Service};
 pub use memory::MemoryStore;
 
 /// Longest object that is read whole or in a range, in bytes; a longer one is no object of a
