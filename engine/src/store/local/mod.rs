@@ -16,10 +16,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use repo_format::{ObjectName, id::to_hex};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Cause, Error, Listed, OBJECT_BYTES_MAX, Put, Result, Store};
+
+mod folders;
+mod publish;
+
+use folders::{FOLDER_FLAGS, is_file, modified_ms, open_folder, parts, split, unlink, visit, walk};
+use publish::Publish;
 
 /// How names of files begin that are not objects yet.
 const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -32,45 +38,6 @@ pub struct LocalStore {
     publish: Publish,
     /// Folders whose own name this process has synced in the folder above.
     synced: Arc<Mutex<HashSet<String>>>,
-}
-
-/// Ways to give a finished temporary file its name, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Publish {
-    /// A hard link, which never replaces.
-    Link,
-    /// A rename that is told not to replace, where there are no hard links.
-    RenameWithoutReplacing,
-    /// A look, then a rename: two writers of one name may both succeed.
-    LookThenRename,
-}
-
-impl Publish {
-    fn publish(self, folder: &OwnedFd, temporary: &str, name: &str) -> rustix::io::Result<()> {
-        match self {
-            Self::Link => {
-                match rustix::fs::linkat(folder, temporary, folder, name, AtFlags::empty()) {
-                    // A network file system repeats a request whose answer was lost.
-                    Err(Errno::EXIST) if is_linked_twice(folder, temporary) => {}
-                    linked => linked?,
-                }
-                // A second name that cannot be removed is a stale temporary like any other.
-                let _ = unlink(folder, temporary);
-                Ok(())
-            }
-            Self::RenameWithoutReplacing => {
-                let flags = RenameFlags::NOREPLACE;
-                rustix::fs::renameat_with(folder, temporary, folder, name, flags)
-            }
-            Self::LookThenRename => {
-                match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Err(Errno::NOENT) => rustix::fs::renameat(folder, temporary, folder, name),
-                    Err(errno) => Err(errno),
-                    Ok(_) => Err(Errno::EXIST),
-                }
-            }
-        }
-    }
 }
 
 impl LocalStore {
@@ -213,21 +180,6 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Gives the temporary file its name unless that name is taken.
-    fn publish(&self, folder: &OwnedFd, temporary: &str, name: &str) -> rustix::io::Result<()> {
-        let ways = [Publish::Link, Publish::RenameWithoutReplacing, Publish::LookThenRename];
-        for way in ways.into_iter().filter(|way| *way >= self.publish) {
-            match way.publish(folder, temporary, name) {
-                // What file systems say that do not know this way.
-                Err(
-                    Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL,
-                ) if way < Publish::LookThenRename => {}
-                published => return published,
-            }
-        }
-        Err(Errno::OPNOTSUPP)
-    }
-
     /// Opens the file of an object and tells its length.
     fn open_object(&self, name: &ObjectName) -> Result<(OwnedFd, u64)> {
         let root = self.root_folder("reading")?;
@@ -304,24 +256,28 @@ impl Store for LocalStore {
             return Err(failed(Errno::EXIST));
         }
         let temporary = temporary_name()?;
-        let named = self
-            .write_temporary(&folder, &temporary, &bytes)
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-            .and_then(|()| match mode {
-                Put::Create => self.publish(&folder, &temporary, last),
-                Put::Overwrite => rustix::fs::renameat(&folder, &temporary, &folder, last),
-            });
-        if let Err(errno) = named {
+        let given_up = |errno, cause| {
             let _ = unlink(&folder, &temporary);
-            return Err(failed(errno));
-        }
+            Error { cause, ..failed(errno) }
+        };
+        self.write_temporary(&folder, &temporary, &bytes).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            given_up(errno, cause(errno))
+        })?;
+        let named = match mode {
+            Put::Create => self.publish.name(&folder, &temporary, last),
+            Put::Overwrite => rustix::fs::renameat(&folder, &temporary, &folder, last),
+        };
+        // From here on a failure lasts: the name may be there, unsynced, and a second attempt that
+        // finds it must not take it for written.
+        named.map_err(|errno| given_up(errno, lasting(cause(errno))))?;
         self.sync_folder(&folder).map_err(|errno| {
             // What was there before an overwrite may be needed and may come back, so only a name
             // that is surely new is given up.
             if mode == Put::Create {
                 let _ = unlink(&folder, last);
             }
-            Error { cause: Cause::Other, ..failed(errno) }
+            Error { cause: lasting(cause(errno)), ..failed(errno) }
         })
     }
 
@@ -379,91 +335,6 @@ impl Store for LocalStore {
     }
 }
 
-const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// One file of a walk.
-struct Entry<'a> {
-    /// Name in its folder.
-    name: &'a str,
-    /// Path below the root, with slashes.
-    path: &'a str,
-    stat: &'a Stat,
-}
-
-/// Calls `each` for everything but folders below `folder`; a folder whose name no object could
-/// have is not entered, so the depth is bounded by the longest name.
-fn visit(
-    folder: &OwnedFd,
-    prefix: &str,
-    each: &mut dyn FnMut(&OwnedFd, &Entry<'_>) -> rustix::io::Result<()>,
-) -> rustix::io::Result<()> {
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        if name == "." || name == ".." {
-            continue;
-        }
-        let path = format!("{prefix}{name}");
-        let may_hold_objects = ObjectName::parse(&path).is_some();
-        if !may_hold_objects && !name.starts_with(TEMPORARY_PREFIX) {
-            continue;
-        }
-        // Whatever vanishes between the two calls was deleted by somebody, and so is not there.
-        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => continue,
-            stat => stat?,
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            each(folder, &Entry { name, path: &path, stat: &stat })?;
-        } else if may_hold_objects {
-            match open_folder(folder, name) {
-                Err(Errno::NOENT) => {}
-                below => visit(&below?, &format!("{path}/"), each)?,
-            }
-        }
-    }
-    Ok(())
-}
-
-fn walk(root: OwnedFd, folder: &str) -> rustix::io::Result<OwnedFd> {
-    parts(folder).try_fold(root, |current, (_, part)| open_folder(&current, part))
-}
-
-fn open_folder(above: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(above, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty())
-}
-
-fn unlink(folder: &OwnedFd, name: &str) -> rustix::io::Result<()> {
-    rustix::fs::unlinkat(folder, name, AtFlags::empty())
-}
-
-fn is_linked_twice(folder: &OwnedFd, name: &str) -> bool {
-    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_nlink == 2)
-}
-
-fn is_file(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-}
-
-fn modified_ms(stat: &Stat) -> Option<i64> {
-    let milliseconds = i64::try_from(stat.st_mtime_nsec).ok()? / 1_000_000;
-    stat.st_mtime.checked_mul(1000)?.checked_add(milliseconds)
-}
-
-/// Folder and last part of a name; the folder is empty at the root.
-fn split(name: &ObjectName) -> (&str, &str) {
-    name.as_str().rsplit_once('/').unwrap_or(("", name.as_str()))
-}
-
-/// Parts of a folder's path, each with the place in the path where it ends.
-fn parts(folder: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut end = 0;
-    folder.split('/').filter(|part| !part.is_empty()).map(move |part| {
-        end += part.len() + usize::from(end > 0);
-        (end, part)
-    })
-}
-
 fn temporary_name() -> Result<String> {
     Ok(format!("{TEMPORARY_PREFIX}{}", to_hex(&super::random_bytes::<8>()?)))
 }
@@ -481,6 +352,11 @@ fn cause(errno: Errno) -> Cause {
         }
         _ => Cause::Other,
     }
+}
+
+/// Takes the hope of a second attempt out of a cause.
+fn lasting(cause: Cause) -> Cause {
+    if cause == Cause::Unavailable { Cause::Other } else { cause }
 }
 
 #[cfg(test)]
