@@ -8,9 +8,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use repo_format::ObjectName;
 
+#[cfg(any(test, feature = "testkit"))]
+pub mod conformance;
+mod environment;
 mod error;
+#[cfg(any(test, feature = "testkit"))]
+pub mod faulty;
+pub mod layers;
+mod local;
+mod location;
+mod memory;
+#[cfg(any(feature = "s3", feature = "azure", feature = "gcs"))]
+mod object;
+pub mod probe;
 
+pub use environment::Environment;
 pub use error::{Cause, Error};
+pub use local::LocalStore;
+pub use location::{Bucket, Location, OpenOptions, Service};
+pub use memory::MemoryStore;
+
+/// Longest object that is read whole or in a range, in bytes; a longer one is no object of a
+/// repository, and reading it would only fill the memory.
+pub const OBJECT_BYTES_MAX: u64 = 4 << 30;
 
 /// Result of a call to a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -136,4 +156,42 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn describe(&self) -> String {
         (**self).describe()
     }
+}
+
+/// Checks that a range lies within an object of `total` bytes.
+fn check_range(name: &ObjectName, offset: u64, length: u64, total: u64) -> Result<()> {
+    if offset.checked_add(length).is_some_and(|end| end <= total) {
+        return Ok(());
+    }
+    let message = format!("{length} bytes from {offset} reach past the end at {total}");
+    Err(Error::new(Cause::OutOfRange, "reading", name.as_str(), message))
+}
+
+/// Takes a range of an object that is in memory.
+fn slice(name: &ObjectName, whole: &Bytes, offset: u64, length: u64) -> Result<Bytes> {
+    check_range(name, offset, length, whole.len() as u64)?;
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    Ok(whole.slice(start..end))
+}
+
+/// Checks the prefix of a listing and gives it without its last slash.
+fn folder_of_prefix(prefix: &str) -> Result<&str> {
+    if prefix.is_empty() {
+        return Ok(prefix);
+    }
+    let folder = prefix.strip_suffix('/').filter(|folder| ObjectName::parse(folder).is_some());
+    folder.ok_or_else(|| {
+        let message = "not a folder of a store: it must be empty or a name and a slash";
+        Error::new(Cause::Unsupported, "listing", format!("{prefix:?}"), message)
+    })
+}
+
+/// Draws random bytes from the system.
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(Cause::Other, "opening", "random numbers", error.to_string())
+    })?;
+    Ok(bytes)
 }
