@@ -124,15 +124,20 @@ impl Directory {
         size_hint: usize,
         buffer: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let file = self.open_quietly(name, OFlags::NONBLOCK)?;
-        buffer.clear();
-        // Room for one byte more than is expected shows growth without another call.
-        buffer.reserve(size_hint.saturating_add(1));
-        loop {
-            let count = retry_on_intr(|| read(&file, spare_capacity(buffer)))?;
-            if count == 0 || buffer.len() >= size_hint {
-                return Ok(());
-            }
+        read_small(self.open_quietly(name, OFlags::NONBLOCK)?, size_hint, buffer)
+    }
+}
+
+/// Reads a small open file into `buffer`, as [`Directory::read_small`] does; for callers that ask
+/// the same handle for its attributes, which is quicker than asking by name.
+pub fn read_small(file: impl AsFd, size_hint: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    // Room for one byte more than is expected shows growth without another call.
+    buffer.reserve(size_hint.saturating_add(1));
+    loop {
+        let count = retry_on_intr(|| read(&file, spare_capacity(buffer)))?;
+        if count == 0 || buffer.len() >= size_hint {
+            return Ok(());
         }
     }
 }

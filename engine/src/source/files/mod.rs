@@ -11,7 +11,7 @@ pub mod metadata;
 pub mod names;
 pub mod stat;
 
-pub use directory::Directory;
+pub use directory::{Directory, read_small};
 pub use excludes::{ExcludeOptions, Excludes, PatternError};
 pub use holes::{DataRanges, data_ranges};
 pub use metadata::OwnerNames;

@@ -127,7 +127,10 @@ fn some_names(directory: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
     let mut names = Vec::new();
     while let Some(entry) = entries.next() {
-        let name = entry?.file_name().to_bytes().to_vec();
+        let name = match entry {
+            Err(Errno::INTR) => continue,
+            other => other?.file_name().to_bytes().to_vec(),
+        };
         if name != b"." && name != b".." {
             names.push(name);
         }
