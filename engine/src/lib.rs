@@ -7,7 +7,9 @@ pub mod crypto;
 pub mod error;
 pub mod finding;
 pub mod repo;
+pub mod source;
 pub mod store;
+pub mod target;
 
 pub use ambient::{Ambient, Cancel, Clock, Progress};
 pub use error::{Error, Result};
