@@ -1,4 +1,4 @@
-//! Reads a stream in batches of whole chunks, and hashes it as it goes by.
+//! Reads a stream in batches of whole chunks.
 
 use std::io::{self, Read};
 
@@ -25,7 +25,6 @@ pub struct Batches<R> {
     carry: Vec<u8>,
     offset: u64,
     at_end: bool,
-    digest: blake3::Hasher,
     batch_bytes: usize,
 }
 
@@ -44,8 +43,7 @@ impl<R: Read> Batches<R> {
     /// Starts with batches of another size; the cuts are the same.
     pub fn with_batch_bytes(reader: R, cutter: Cutter, batch_bytes: usize) -> Self {
         let batch_bytes = batch_bytes.max(cutter.chunk_bytes_max());
-        let digest = blake3::Hasher::new();
-        Self { reader, cutter, carry: Vec::new(), offset: 0, at_end: false, digest, batch_bytes }
+        Self { reader, cutter, carry: Vec::new(), offset: 0, at_end: false, batch_bytes }
     }
 
     /// Fills `batch` with the next chunks; `false` at the end of the stream.
@@ -59,7 +57,6 @@ impl<R: Read> Batches<R> {
             let wanted = self.batch_bytes.saturating_sub(carried).max(1) as u64;
             let read = self.reader.by_ref().take(wanted).read_to_end(&mut batch.bytes)?;
             self.at_end = (read as u64) < wanted;
-            self.digest.update(&batch.bytes[carried..]);
         }
         let mut at = 0;
         while let Some(length) = self.cutter.cut(&batch.bytes[at..], self.at_end) {
@@ -72,9 +69,9 @@ impl<R: Read> Batches<R> {
         Ok(!batch.lengths.is_empty())
     }
 
-    /// Ends the stream: its reader, its length in bytes and its plain BLAKE3 hash.
-    pub fn finish(self) -> (R, u64, [u8; 32]) {
-        (self.reader, self.offset, *self.digest.finalize().as_bytes())
+    /// Ends the stream.
+    pub fn into_reader(self) -> R {
+        self.reader
     }
 
     /// Bytes cut so far.
@@ -82,10 +79,6 @@ impl<R: Read> Batches<R> {
         self.offset
     }
 
-    /// Reader underneath.
-    pub const fn reader_mut(&mut self) -> &mut R {
-        &mut self.reader
-    }
 }
 
 #[cfg(test)]
@@ -114,8 +107,7 @@ mod tests {
             joined.extend_from_slice(&batch.bytes);
         }
         assert_eq!(joined, bytes);
-        let (_, length, digest) = batches.finish();
-        assert_eq!((length, digest), (bytes.len() as u64, *blake3::hash(bytes).as_bytes()));
+        assert_eq!(batches.offset(), bytes.len() as u64);
         all
     }
 

@@ -42,18 +42,21 @@ pub struct PackSettings {
     pub level: Level,
     /// Packs that may be on their way to the store at once.
     pub uploads: usize,
+    /// Whether to count only, and store nothing.
+    pub is_dry: bool,
 }
 
 impl PackSettings {
-    /// Settings that keep packs, open and on their way, within a share of the memory budget.
-    pub fn within(budget: u64, pack_bytes: u64, uploads: usize, level: Level) -> Self {
-        // Two open data packs, one open metadata pack, and those on their way.
+    /// Settings that keep packs, open and on their way, within three quarters of the budget.
+    pub fn within(budget: u64, pack_bytes: u64, threads: usize, uploads: usize, level: Level) -> Self {
+        // Two open data packs, those on their way, and one in the hands of each thread.
         let uploads = uploads.clamp(1, 8);
-        let share = budget / 2 / (uploads as u64 + 3);
+        let share = budget / 4 * 3 / (uploads + threads + 2) as u64;
         let data_bytes = pack_bytes.min(share).clamp(1 << 20, 128 << 20);
         let metadata_bytes = data_bytes.min(8 << 20);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(32 << 20);
-        Self { data_bytes: size(data_bytes), metadata_bytes: size(metadata_bytes), level, uploads }
+        let (data_bytes, metadata_bytes) = (size(data_bytes), size(metadata_bytes));
+        Self { data_bytes, metadata_bytes, level, uploads, is_dry: false }
     }
 }
 
@@ -188,9 +191,12 @@ impl<'a> BlobWriter<'a> {
             return Ok(id);
         }
         self.check()?;
-        let entry = self.encode(scratch, id, kind, plain)?;
         self.saved.blobs_new.fetch_add(1, Ordering::Relaxed);
         self.saved.bytes_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
+        if self.settings.is_dry {
+            return Ok(id);
+        }
+        let entry = self.encode(scratch, id, kind, plain)?;
         self.append(entry, &scratch.frame)?;
         Ok(id)
     }
