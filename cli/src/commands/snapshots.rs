@@ -46,6 +46,7 @@ impl GroupBy {
         match self {
             Self::Host => format!("host {}", escape::name(snapshot.host.as_str().as_bytes())),
             Self::Paths => format!("paths {}", joined(snapshot.sources.iter().map(|s| &s.0[..]))),
+            Self::Tags if snapshot.tags.is_empty() => "no tags".to_owned(),
             Self::Tags => {
                 format!("tags {}", joined(snapshot.tags.iter().map(|t| t.as_str().as_bytes())))
             }
