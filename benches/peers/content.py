@@ -10,7 +10,7 @@ import random
 KIB = 1024
 MIB = 1024 * KIB
 
-_WORDS = (
+WORDS = (
     "account active address amount article balance batch booked branch buffer cancelled carrier cashier catalog "
     "channel charge checkout city client code column comment country coupon created currency customer data date "
     "delivery deposit description digest discount document due email entry error event failed field file filter "
@@ -36,7 +36,7 @@ def _fragments(name, make, count):
 
 
 def _word(rng):
-    return rng.choice(_WORDS)
+    return rng.choice(WORDS)
 
 
 def _sql_fragment(rng):
@@ -107,7 +107,7 @@ def source(rng, length):
 def program(rng, length):
     """Shaped like an ELF file: a head, code, a string table; about half its size when compressed."""
     head = b"\x7fELF\x02\x01\x01" + bytes(57)
-    strings = _woven(rng, [w.encode() + b"_" for w in _WORDS], length // 8, 2)
+    strings = _woven(rng, [w.encode() + b"_" for w in WORDS], length // 8, 2)
     code = _woven(rng, _CODE, max(0, length - len(head) - len(strings)), 16)
     return (head + code + strings)[:length]
 
@@ -116,10 +116,10 @@ def invoice(rng, number):
     """One document of 0.2 to 8 KiB (JSON or CSV), some of it unpredictable. Returns (bytes, suffix)."""
     wanted = int(200 * (8192 / 200) ** rng.random() ** 0.6)
     token = rng.randbytes(12).hex()
-    word = rng.choice(_WORDS)
+    word = rng.choice(WORDS)
     if number % 3:
         text = [
-            f'{{"invoice":"R{number:07d}","customer":{{"name":"{word.title()} {rng.choice(_WORDS)} Ltd",'
+            f'{{"invoice":"R{number:07d}","customer":{{"name":"{word.title()} {rng.choice(WORDS)} Ltd",'
             f'"id":"{token}"}},"date":"2025-{number % 12 + 1:02d}-{number % 28 + 1:02d}","currency":"EUR","lines":['
         ]
         row = '{{"sku":"{}","text":"{} {}","quantity":{},"net":{}.{:02d},"tax":19,"ref":"{}"}},'
@@ -133,8 +133,8 @@ def invoice(rng, number):
         bits = rng.getrandbits(64)
         line = row.format(
             f"A{bits & 0xFFFF:05d}",
-            _WORDS[(bits >> 16) % len(_WORDS)],
-            _WORDS[(bits >> 24) % len(_WORDS)],
+            WORDS[(bits >> 16) % len(WORDS)],
+            WORDS[(bits >> 24) % len(WORDS)],
             (bits >> 32) % 40,
             (bits >> 38) % 900,
             (bits >> 48) % 100,

@@ -306,7 +306,7 @@ class SqliteSeries(DataSet):
         shop.execute("BEGIN")
         shop.executemany(
             "INSERT INTO stock VALUES (?, ?, ?, 0)",
-            ((sku, " ".join(rng.choices(content._WORDS, k=5)), rng.randrange(900)) for sku in range(stock)),
+            ((sku, " ".join(rng.choices(content.WORDS, k=5)), rng.randrange(900)) for sku in range(stock)),
         )
         sales = 0
         while shop.execute("PRAGMA page_count").fetchone()[0] * 4096 < target:
@@ -330,7 +330,7 @@ class SqliteSeries(DataSet):
     @staticmethod
     def _sell(shop, rng, first, count):
         def row(number):
-            customer = f"{rng.choice(content._WORDS)}-{rng.randrange(200_000):06d}"
+            customer = f"{rng.choice(content.WORDS)}-{rng.randrange(200_000):06d}"
             receipt = content.sql(rng, rng.randrange(60, 160))
             return number, 1_700_000_000 + number * 7, number % 12, customer, rng.randrange(10**6) / 100, receipt
 

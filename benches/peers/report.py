@@ -99,7 +99,7 @@ def table(made):
             lines.append(("",) * len(head))
         previous = row.data_set
         numbers = (f"{row.wall_s:.2f}", f"{row.cpu_s:.2f}", _mb(row.peak_rss_bytes), _mb(row.repository_bytes), _mb(row.added_bytes))
-        if row.failed and row.runs == 1:
+        if row.repository_bytes == 0:  # no run of it ended well
             numbers = ("failed", "", "", "", "")
         lines.append((row.data_set, row.step, row.tool, str(row.runs), *numbers, "; ".join(row.notes)[:160]))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]

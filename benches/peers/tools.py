@@ -108,10 +108,10 @@ class Borg(Tool):
         return [[self.path, "init", "--encryption", "repokey-blake2", repository]]
 
     def backup(self, repository, source, version):
-        return [self.path, "create", f"{repository}::version-{version}", source]
+        return [self.path, "create", f"{repository}::v{version}", source]
 
     def restore(self, repository, target, version):
-        return [self.path, "extract", f"{repository}::version-{version}"]
+        return [self.path, "extract", f"{repository}::v{version}"]
 
     def check(self, repository, version):
         return [self.path, "check", "--verify-data", repository]
@@ -131,14 +131,14 @@ class Bupstash(Tool):
         return [self.path, verb, "-r", repository, *arguments]
 
     def backup(self, repository, source, version):
-        return self.call(repository, "put", f"name=version-{version}", source)
+        return self.call(repository, "put", f"name=v{version}", source)
 
     def restore(self, repository, target, version):
-        return self.call(repository, "restore", "--into", target, f"name=version-{version}")
+        return self.call(repository, "restore", "--into", target, f"name=v{version}")
 
     def check(self, repository, version):
         # Its output is the data, which is to go nowhere rather than into a log.
-        return ["sh", "-c", 'exec "$@" >/dev/null', "sh", *self.call(repository, "get", f"name=version-{version}")]
+        return ["sh", "-c", 'exec "$@" >/dev/null', "sh", *self.call(repository, "get", f"name=v{version}")]
 
     def restored(self, target, source):
         return target
