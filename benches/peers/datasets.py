@@ -48,7 +48,8 @@ def _write(path, data, age):
 
 
 def _age_folders(root):
-    for number, (folder, _, _) in enumerate(os.walk(root, topdown=False)):
+    folders = sorted((folder for folder, _, _ in os.walk(root)), reverse=True)
+    for number, folder in enumerate(folders):
         os.utime(folder, (_EPOCH + number, _EPOCH + number))
 
 
@@ -200,7 +201,9 @@ class Mixed(DataSet):
         _write(os.path.join(corner, "nothing"), b"", 7)
         for number, (path, *_) in enumerate(files[:: max(1, len(files) // 20)]):
             os.link(os.path.join(self.source, path), os.path.join(corner, f"linked-{number}"))
-            os.symlink(os.path.join("..", path), os.path.join(corner, f"pointer-{number}"))
+            pointer = os.path.join(corner, f"pointer-{number}")
+            os.symlink(os.path.join("..", path), pointer)
+            os.utime(pointer, (_EPOCH + number, _EPOCH + number), follow_symlinks=False)
         _age_folders(self.source)
 
     def change(self, change):
