@@ -86,11 +86,7 @@ impl Folder {
         let mut state = self.lock();
         while state.places.len() >= WAITING_MAX && !run.queue.has_failed() {
             let wait = std::time::Duration::from_millis(200);
-            state = self
-                .moved
-                .wait_timeout(state, wait)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.moved.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -76,8 +76,11 @@ impl Large {
             is_finished: false,
             error: None,
         };
-        let output =
-            Output { next_number: 0, waiting: BTreeMap::new(), content: Some(ContentBuilder::new()) };
+        let output = Output {
+            next_number: 0,
+            waiting: BTreeMap::new(),
+            content: Some(ContentBuilder::new()),
+        };
         Arc::new(Self {
             from,
             folder,
@@ -182,7 +185,7 @@ impl Large {
         } else {
             let mut at = 0;
             for &length in &batch.lengths {
-                let chunk = &batch.bytes[at..at + length as usize];
+                let chunk = &batch.bytes()[at..at + length as usize];
                 let id = run.writer.save(scratch, BlobKind::Data, chunk)?;
                 extents.push(Extent::Blob { id, length });
                 at += length as usize;
@@ -216,9 +219,7 @@ impl Large {
         let size = ended.bytes;
         run.ambient.progress.done(1, 0);
         let metadata = match &self.from {
-            From::File(_, before) => {
-                self.file_metadata(run, scratch, before, &ended)?
-            }
+            From::File(_, before) => self.file_metadata(run, scratch, before, &ended)?,
             From::Stream(source) => self.stream_metadata(run, source, size),
         };
         let entry = Entry {

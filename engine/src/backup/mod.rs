@@ -147,11 +147,7 @@ fn report_of(run: &run::Run<'_>, root: Directory, parent: Option<&Taken>) -> Rep
 }
 
 /// Chooses the snapshot that unchanged files are taken from.
-fn find_parent(
-    history: &History,
-    options: &Options,
-    sources: &[Vec<u8>],
-) -> Result<Option<Taken>> {
+fn find_parent(history: &History, options: &Options, sources: &[Vec<u8>]) -> Result<Option<Taken>> {
     let snapshots = history.snapshots();
     Ok(match options.parent {
         Parent::None => None,

@@ -126,8 +126,6 @@ impl Pieces {
             Reader::Command(batches) => batches.next_into(batch)?,
             Reader::File { .. } => match self.next_of_file(batch)? {
                 Some(Piece::Hole(length)) => {
-                    batch.bytes.clear();
-                    batch.lengths.clear();
                     self.digester.hole(length);
                     self.bytes += length;
                     return Ok(Some(Piece::Hole(length)));
@@ -137,8 +135,8 @@ impl Pieces {
             },
         };
         if is_batch {
-            self.digester.data(&batch.bytes);
-            self.bytes += batch.bytes.len() as u64;
+            self.digester.data(batch.bytes());
+            self.bytes += batch.bytes().len() as u64;
         }
         Ok(is_batch.then_some(Piece::Batch))
     }
@@ -176,8 +174,7 @@ impl Pieces {
             }
             if let Some(data) = data {
                 *position = data.end;
-                let reader =
-                    RangeReader { file: Arc::clone(file), at: data.start, end: data.end };
+                let reader = RangeReader { file: Arc::clone(file), at: data.start, end: data.end };
                 *current = Some(Batches::new(reader, self.cutter.clone()));
             }
         }
@@ -186,9 +183,7 @@ impl Pieces {
     /// Ends the reading: looks at the file again, or at how the command ended.
     pub(super) fn finish(self) -> io::Result<Ended> {
         let (stat, attributes) = match self.reader {
-            Reader::File { file, .. } => {
-                (Some(Stat::of(&file)?), attributes::of_open(&file)?)
-            }
+            Reader::File { file, .. } => (Some(Stat::of(&file)?), attributes::of_open(&file)?),
             Reader::Stdin(_) => (None, Vec::new()),
             Reader::Command(batches) => {
                 batches.into_reader().finish()?;

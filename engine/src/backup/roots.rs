@@ -59,7 +59,9 @@ impl Root {
     fn add_stream(&mut self, name: &[u8], source: &Source) -> Result<()> {
         let shown = name.escape_ascii();
         if !repo_format::tree::is_name(name) {
-            let message = format!("'{shown}' cannot be the name of a stream: it needs 1 to 255 bytes without a slash");
+            let message = format!(
+                "'{shown}' cannot be the name of a stream: it needs 1 to 255 bytes without a slash"
+            );
             return Err(Error::new(Kind::InvalidSetting, message));
         }
         let streams = self.children.entry(STREAMS.to_vec()).or_default();
@@ -99,9 +101,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 pub(super) fn names(sources: &[Source]) -> Result<Vec<Vec<u8>>> {
     let name = |source: &Source| match source {
         Source::Path(path) => absolute(path).map(|path| path.as_os_str().as_bytes().to_vec()),
-        Source::Stdin { name } | Source::Command { name, .. } => {
-            Ok([STREAMS, b"/", name].concat())
-        }
+        Source::Stdin { name } | Source::Command { name, .. } => Ok([STREAMS, b"/", name].concat()),
     };
     let mut names: Vec<_> = sources.iter().map(name).collect::<Result<_>>()?;
     names.sort();

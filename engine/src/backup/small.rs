@@ -78,11 +78,8 @@ pub(super) fn store(
         run.ambient.progress.set_current(&file.origin.path_of(&file.name));
     }
     for file in files {
-        let read = if run.is_cancelled() {
-            None
-        } else {
-            read(run, scratch, &file, &mut buffers.file)?
-        };
+        let read =
+            if run.is_cancelled() { None } else { read(run, scratch, &file, &mut buffers.file)? };
         let Some(metadata) = read else {
             finish(run, scratch, &file, None)?;
             continue;
@@ -189,7 +186,12 @@ impl Bundle {
         bytes: &[u8],
     ) -> Result<()> {
         if let Some(extent) = run.known.get(&digest) {
-            return finish(run, scratch, &file, Some((metadata, bytes.len(), digest, whole(extent))));
+            return finish(
+                run,
+                scratch,
+                &file,
+                Some((metadata, bytes.len(), digest, whole(extent))),
+            );
         }
         let twin = self.members.iter().rev().take(64).find(|member| member.digest == digest);
         let offset = match twin {

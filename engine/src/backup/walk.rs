@@ -172,8 +172,7 @@ impl<'a, 'r> Walk<'a, 'r> {
         let is_virtual = origin.path == b"/" && name == super::roots::STREAMS;
         let (directory, metadata) = if is_virtual {
             let now = time_of(self.run.ambient.clock.now_ms());
-            let metadata =
-                Metadata { mode: 0o700, mtime: now, ctime: now, ..Metadata::default() };
+            let metadata = Metadata { mode: 0o700, mtime: now, ctime: now, ..Metadata::default() };
             (Directory::open(Path::new("/")), metadata)
         } else {
             let metadata = match origin.directory.stat(name) {
@@ -224,9 +223,9 @@ impl<'a, 'r> Walk<'a, 'r> {
                 self.put(origin, name, &path, &stat, body)
             }
             _ => {
-                let body = stat.special_body().ok_or_else(|| {
-                    std::io::Error::other("it is of a kind that cannot be stored")
-                });
+                let body = stat
+                    .special_body()
+                    .ok_or_else(|| std::io::Error::other("it is of a kind that cannot be stored"));
                 self.put(origin, name, &path, &stat, body)
             }
         }

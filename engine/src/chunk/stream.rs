@@ -10,18 +10,28 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// A run of whole chunks of one stream.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The chunks, one after another.
-    pub bytes: Vec<u8>,
-    /// Length of each.
+    /// Room for the chunks; never made shorter, so that it is zeroed once.
+    room: Vec<u8>,
+    /// Bytes of it that are chunks.
+    used: usize,
+    /// Length of each chunk.
     pub lengths: Vec<u32>,
     /// Offset of the first in the stream.
     pub offset: u64,
+}
+
+impl Batch {
+    /// The chunks, one after another.
+    pub fn bytes(&self) -> &[u8] {
+        &self.room[..self.used]
+    }
 }
 
 /// Cuts a stream, a batch at a time.
 pub struct Batches<R> {
     reader: R,
     cutter: Cutter,
+    /// Bytes that were read and not cut yet.
     carry: Vec<u8>,
     offset: u64,
     at_end: bool,
@@ -48,24 +58,31 @@ impl<R: Read> Batches<R> {
 
     /// Fills `batch` with the next chunks; `false` at the end of the stream.
     pub fn next_into(&mut self, batch: &mut Batch) -> io::Result<bool> {
-        batch.bytes.clear();
         batch.lengths.clear();
+        batch.used = 0;
         batch.offset = self.offset;
-        batch.bytes.append(&mut self.carry);
-        let carried = batch.bytes.len();
-        if !self.at_end {
-            let wanted = self.batch_bytes.saturating_sub(carried).max(1) as u64;
-            let read = self.reader.by_ref().take(wanted).read_to_end(&mut batch.bytes)?;
-            self.at_end = (read as u64) < wanted;
+        if batch.room.len() < self.batch_bytes {
+            batch.room.resize(self.batch_bytes, 0);
         }
-        let mut at = 0;
-        while let Some(length) = self.cutter.cut(&batch.bytes[at..], self.at_end) {
-            at += length;
+        // What is carried is shorter than the longest chunk, and so than the batch.
+        let mut filled = self.carry.len();
+        batch.room[..filled].copy_from_slice(&self.carry);
+        self.carry.clear();
+        while !self.at_end && filled < self.batch_bytes {
+            match self.reader.read(&mut batch.room[filled..self.batch_bytes]) {
+                Ok(0) => self.at_end = true,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let bytes = &batch.room[..filled];
+        while let Some(length) = self.cutter.cut(&bytes[batch.used..], self.at_end) {
+            batch.used += length;
             batch.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
         }
-        self.carry.extend_from_slice(&batch.bytes[at..]);
-        batch.bytes.truncate(at);
-        self.offset += at as u64;
+        self.carry.extend_from_slice(&bytes[batch.used..]);
+        self.offset += batch.used as u64;
         Ok(!batch.lengths.is_empty())
     }
 
@@ -78,7 +95,6 @@ impl<R: Read> Batches<R> {
     pub const fn offset(&self) -> u64 {
         self.offset
     }
-
 }
 
 #[cfg(test)]
@@ -104,7 +120,7 @@ mod tests {
         while batches.next_into(&mut batch).unwrap() {
             assert_eq!(batch.offset, joined.len() as u64);
             all.extend_from_slice(&batch.lengths);
-            joined.extend_from_slice(&batch.bytes);
+            joined.extend_from_slice(batch.bytes());
         }
         assert_eq!(joined, bytes);
         assert_eq!(batches.offset(), bytes.len() as u64);

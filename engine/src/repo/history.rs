@@ -364,8 +364,7 @@ fn read_record(
         return Err(damaged("its signature does not hold"));
     }
     let key = &repo.keys.epoch(clear.epoch)?.history;
-    let plain =
-        seal::open(key, domain::HISTORY_BODY, &body_context(&clear), &record.sealed_body)?;
+    let plain = seal::open(key, domain::HISTORY_BODY, &body_context(&clear), &record.sealed_body)?;
     let body = Body::decode(clear.event_type, &plain)?;
     Ok(Loaded { name: name.clone(), clear, hash, body })
 }
