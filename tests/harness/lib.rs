@@ -9,6 +9,7 @@
     reason = "a harness fails its test at once"
 )]
 
+pub mod code;
 pub mod compare;
 pub mod everything;
 pub mod objects;
