@@ -82,13 +82,17 @@ pub(crate) struct Globals {
     #[arg(long, value_name = "SIZE", global = true, value_parser = size::parse_positive)]
     pub(crate) limit_download: Option<NonZeroU64>,
 
-    /// Keep buffers and caches in memory below this
+    /// Keep buffers and caches in memory below this [default: 256MiB]
     #[arg(long, value_name = "SIZE", global = true, value_parser = size::parse_positive)]
     pub(crate) max_memory: Option<NonZeroU64>,
 
     /// Work with so many threads [default: one a core]
     #[arg(long, value_name = "N", global = true)]
     pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Go on although the history is shorter than this machine has seen it
+    #[arg(long, global = true)]
+    pub(crate) accept_rollback: bool,
 }
 
 /// How progress is shown.

@@ -103,7 +103,11 @@ pub(crate) const fn meaning(kind: Kind) -> Meaning {
                 "someone may have put an older copy back; compare with a line kept from `strongroom history --checkpoint`, and find out before writing to it",
             ),
         ),
-        Kind::NotFound => means(Failed, "not_found", None),
+        Kind::NotFound => means(
+            Failed,
+            "not_found",
+            Some("`strongroom snapshots` lists snapshots, `strongroom ls SNAP` what is in one"),
+        ),
         Kind::AmbiguousName => {
             means(Failed, "ambiguous_name", Some("give more characters of the id"))
         }
@@ -120,11 +124,25 @@ pub(crate) const fn meaning(kind: Kind) -> Meaning {
         Kind::StoreDenied => means(
             Failed,
             "store_denied",
-            Some("`strongroom help stores` says which credentials each store reads"),
+            Some(
+                "check the permissions of the folder, or the credentials: `strongroom help stores` says which each store reads",
+            ),
         ),
-        Kind::StoreReadOnly => means(Failed, "store_read_only", None),
-        Kind::Source => means(Failed, "source", None),
-        Kind::Target => means(Failed, "target", None),
+        Kind::StoreReadOnly => means(
+            Failed,
+            "store_read_only",
+            Some("the store takes no writes; nothing was changed"),
+        ),
+        Kind::Source => means(
+            Failed,
+            "source",
+            Some("no snapshot was made; mend the source, then run the same command again"),
+        ),
+        Kind::Target => means(
+            Failed,
+            "target",
+            Some("check that the target can be written and has room, then run the same command again"),
+        ),
         Kind::InvalidSetting => means(Setting, "invalid_setting", None),
         Kind::Interrupted => means(
             Interrupted,

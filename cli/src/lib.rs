@@ -14,6 +14,7 @@ mod exit_code;
 mod failure;
 mod output;
 mod password;
+mod repository;
 mod settings;
 mod signals;
 mod size;
@@ -39,9 +40,18 @@ use settings::{Settings, Verbosity};
 
 /// Runs the program on the arguments, variables and streams of this process.
 pub fn run() -> std::process::ExitCode {
+    raise_file_limit();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let code = run_on(&arguments, Environment::of_process(), Streams::of_process(), true);
     std::process::ExitCode::from(code.number())
+}
+
+/// Allows as many open files as the system lets this process have: folders are held open while
+/// they are walked, and 1024 is soon reached. Where it cannot be raised, work goes on with less.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 fn run_on(

@@ -18,6 +18,9 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Between two JSON objects of progress.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
+/// Bytes of buffers and caches where nothing else is said.
+const MEMORY_BYTES: u64 = 256 << 20;
+
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
@@ -48,9 +51,11 @@ pub(crate) struct Settings {
     /// Bytes a second from the store.
     pub(crate) download_bytes_per_second: Option<NonZeroU64>,
     /// Bytes of buffers and caches.
-    pub(crate) memory_bytes_max: Option<NonZeroU64>,
+    pub(crate) memory_bytes_max: u64,
     /// Threads that work.
-    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) threads: usize,
+    /// Whether to go on although the history is shorter than it was.
+    pub(crate) accepts_rollback: bool,
 }
 
 impl Settings {
@@ -84,8 +89,12 @@ impl Settings {
             progress: globals.progress,
             upload_bytes_per_second: globals.limit_upload,
             download_bytes_per_second: globals.limit_download,
-            memory_bytes_max: globals.max_memory,
-            threads: globals.threads,
+            memory_bytes_max: globals.max_memory.map_or(MEMORY_BYTES, NonZeroU64::get),
+            threads: globals
+                .threads
+                .or_else(|| std::thread::available_parallelism().ok())
+                .map_or(2, NonZeroUsize::get),
+            accepts_rollback: globals.accept_rollback,
         })
     }
 
@@ -182,7 +191,7 @@ mod tests {
         );
         assert_eq!(settings.upload_bytes_per_second.unwrap().get(), 4 << 20);
         assert_eq!(settings.download_bytes_per_second.unwrap().get(), 1024);
-        assert_eq!(settings.memory_bytes_max.unwrap().get(), 1 << 30);
+        assert_eq!(settings.memory_bytes_max, 1 << 30);
         assert_eq!(settings.verbosity, Verbosity::Verbose);
     }
 }

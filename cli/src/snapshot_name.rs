@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use engine::error::Kind;
+use engine::repo::history::Taken;
 use jiff::Timestamp;
 
 use crate::failure::Failure;
@@ -105,6 +106,19 @@ pub(crate) struct Candidate<'a> {
     pub(crate) tags: Vec<&'a str>,
     /// Source paths.
     pub(crate) paths: Vec<&'a [u8]>,
+}
+
+impl<'a> Candidate<'a> {
+    /// What a choice needs to know of a snapshot of the history.
+    pub(crate) fn of(taken: &'a Taken) -> Self {
+        Self {
+            id: taken.id.to_hex(),
+            time_ms: taken.snapshot.time_ms,
+            host: taken.snapshot.host.as_str(),
+            tags: taken.snapshot.tags.iter().map(|tag| tag.as_str()).collect(),
+            paths: taken.snapshot.sources.iter().map(|source| &source.0[..]).collect(),
+        }
+    }
 }
 
 impl Filter {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use engine::error::Kind;
+use engine::repo::Secret;
 use zeroize::Zeroizing;
 
 use crate::environment::Environment;
@@ -20,24 +21,6 @@ const PASSWORD_BYTES_MAX: u64 = 64 << 10;
 const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Name of the systemd credential that holds the password.
 const CREDENTIAL: &str = "strongroom.password";
-
-/// What opens a key slot.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Secret {
-    /// A password, as bytes.
-    Password(Zeroizing<Vec<u8>>),
-    /// The content of a key file.
-    KeyFile(Zeroizing<Vec<u8>>),
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Password(_) => "Password(..)",
-            Self::KeyFile(_) => "KeyFile(..)",
-        })
-    }
-}
 
 /// Where a secret comes from.
 #[derive(Clone, PartialEq, Eq)]
@@ -139,9 +122,9 @@ impl Source {
                 read_file("password file", path, PASSWORD_BYTES_MAX).and_then(password)
             }
             Self::Command(command) => run(command).and_then(password),
-            Self::Variable(bytes) => not_empty(bytes.clone(), "password").map(Secret::Password),
+            Self::Variable(bytes) => not_empty(bytes.clone(), "password").map(Secret::Passphrase),
             Self::Terminal if person.is_there() => {
-                ask().and_then(|bytes| not_empty(bytes, "password")).map(Secret::Password)
+                ask().and_then(|bytes| not_empty(bytes, "password")).map(Secret::Passphrase)
             }
             Self::Terminal => Err(missing("no password was given, and there is no terminal to ask on")
                 .hint("give --password-file, --password-command or --key-file, or set STRONGROOM_PASSWORD_FILE")),
@@ -207,7 +190,7 @@ fn password(mut bytes: Zeroizing<Vec<u8>>) -> Result<Secret, Failure> {
             bytes.pop();
         }
     }
-    not_empty(bytes, "password").map(Secret::Password)
+    not_empty(bytes, "password").map(Secret::Passphrase)
 }
 
 fn read_file(what: &str, path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {

@@ -1,22 +1,32 @@
 //! `backup`: one atomic snapshot of all sources.
 
+mod report;
 mod request;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use engine::backup::{Options, Parent};
+use engine::chunk::compression::Level;
+use engine::repo::Repository;
+use engine::repo::history::History;
+use engine::source::files::ExcludeOptions;
 use jiff::Timestamp;
+use repo_format::content::Chunker;
 
 use crate::args::DryRun;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Done, Outcome};
+use crate::failure::Failure;
+use crate::repository::actor;
+use crate::snapshot_name::{self, Candidate, Filter};
 use crate::{size, time};
 use request::Request;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Paths, or sqlite:PATH, postgres://, mysql://, mongodb://, redis:// or bucket+s3:// URLs
+    /// Files and folders
     #[arg(value_name = "SOURCE", required_unless_present_any = ["stdin", "commands", "files_from"])]
     sources: Vec<OsString>,
 
@@ -28,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", requires = "stdin", help_heading = "Streams")]
     stdin_filename: Option<String>,
 
-    /// Store the output of a command as NAME; split into words, no shell (repeatable). If it fails, so does the snapshot
+    /// Store what a shell command writes as NAME (repeatable); if it fails, so does the snapshot
     #[arg(long = "command", value_name = "NAME=COMMAND", help_heading = "Streams")]
     commands: Vec<String>,
 
@@ -44,9 +54,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Choosing files")]
     exclude_file: Vec<PathBuf>,
 
-    /// Leave out folders that hold a file of this name (repeatable)
-    #[arg(long, value_name = "NAME", help_heading = "Choosing files")]
-    exclude_if_present: Vec<OsString>,
+    /// Leave out what is in folders that hold such a file, with these first bytes (repeatable)
+    #[arg(long, value_name = "NAME[:BYTES]", help_heading = "Choosing files")]
+    exclude_if_present: Vec<String>,
 
     /// Leave out files larger than this
     #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Choosing files")]
@@ -127,6 +137,74 @@ pub(crate) enum Compression {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
-    let _request = Request::lower(args)?;
-    super::not_yet(context)
+    let request = Request::lower(args)?;
+    let repository = context.indexed_repository()?;
+    let options = options(args, request, &repository, context)?;
+    let report = {
+        let _shown = context.report_progress();
+        engine::backup::backup(&repository, &options, &context.ambient)?
+    };
+    report::show(&report, &context.output);
+    Ok(Done { code: report::code(&report), summary: report::summary(&report) })
+}
+
+fn options(
+    args: &Args,
+    request: Request,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Options, Failure> {
+    let parent = match &request.parent {
+        _ if args.force => Parent::None,
+        None => Parent::Newest,
+        Some(name) => {
+            let all = History::load(repository, &context.ambient)?.snapshots();
+            let candidates: Vec<Candidate<'_>> = all.iter().map(Candidate::of).collect();
+            let at = snapshot_name::choose(name, &Filter::default(), &candidates)?;
+            Parent::Given(all[at].id)
+        }
+    };
+    Ok(Options {
+        sources: request.sources,
+        excludes: ExcludeOptions {
+            patterns: request.excludes,
+            patterns_any_case: args.iexclude.clone(),
+            larger_than: args.exclude_larger_than,
+            if_present: args.exclude_if_present.clone(),
+        },
+        one_file_system: args.one_file_system,
+        tags: request.tags,
+        label: args.label.clone().unwrap_or_default(),
+        time_ms: args.time.map(Timestamp::as_millisecond),
+        parent,
+        retain_until_ms: args.retain_until.map_or(0, Timestamp::as_millisecond),
+        level: args.compression.level(),
+        chunker: args.profile_chunks.map(|profile| profile.chunker(repository)),
+        actor: actor(args.host.as_deref()),
+        threads: context.settings.threads,
+        memory_bytes: context.settings.memory_bytes_max,
+        is_dry_run: args.dry_run.dry_run,
+    })
+}
+
+impl ChunkProfile {
+    fn chunker(self, repository: &Repository) -> Chunker {
+        match self {
+            Self::Files => repository.config().files,
+            // A row that changes costs one chunk of a dump, so these are small.
+            Self::Db => Chunker::FastCdc { min: 4 << 10, avg: 16 << 10, max: 64 << 10 },
+            Self::Page => repository.config().pages,
+        }
+    }
+}
+
+impl Compression {
+    const fn level(self) -> Level {
+        match self {
+            Self::Fast => Level::Fast,
+            Self::Default => Level::Default,
+            Self::Max => Level::Max,
+            Self::Off => Level::Off,
+        }
+    }
 }
