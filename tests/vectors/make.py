@@ -565,29 +565,41 @@ def cuts():
 
 
 def examples():
+    """The appendix of SPEC.md."""
+    lines = ["| value | type | bytes |", "|---|---|---|"]
+    lines += [f"| {v} | `u64` | `{num(v).hex()}` |" for v in (0, 250, 251, 65535, 65536, 1 << 32)]
+    lines += [f"| {v} | `i64` | `{zig(v).hex()}` |" for v in (0, -1, 1, 125, -126)]
+    lines += [f'| "till" | `text` | `{txt("till").hex()}` |', f"| none | `option<u64>` | `{opt(None).hex()}` |",
+              f"| 251 | `option<u64>` | `{opt(num(251)).hex()}` |", f"| 1, 2, 300 | `list<u64>` | `{seq(map(num, (1, 2, 300))).hex()}` |"]
+
     def show(what, data):
-        print(what)
-        for at in range(0, len(data), 32):
-            print("   ", data[at:at + 32].hex())
-    for v in (0, 250, 251, 65535, 65536, 1 << 32):
-        print(v, num(v).hex())
-    for v in (0, -1, 1, 125, -126):
-        print(v, zig(v).hex())
-    show("object", whole(2, b"body"))
-    show("clear", clear())
-    show("pack entry", entry(encoding=1, plain=300))
-    show("place", entry(encoding=1, plain=300, pack=7))
-    show("node", b"\1" + num(0) + seq([node_entry()]))
-    show("context", context(2, 0))
-    show("sealed", seal(A, b"strongroom v1 config", context(2, 0) + u32(0), b"forty-two invoices", bytes(range(24))))
-    show("blob id", blake3(b"\0" + b"plain bytes of a blob", key=B).digest())
-    show("gear", blake3(b"\1" * 32, derive_key_context="strongroom v1 gear table").digest(length=32))
-    print("cuts", cut_lengths(b"\1" * 32, blake3(b"\1").digest(length=3_000_001), 65536, 262144, 1 << 20))
+        lines.extend(["", what + ":", "", "```"])
+        lines.extend(data[at:at + 32].hex() for at in range(0, len(data), 32))
+        lines.append("```")
+    show('A whole object of kind 2 whose body is `"body"`, epoch 0, 100 bytes', whole(2, b"body"))
+    show("`C(0)` of that object", context(2, 0))
+    show("Clear part of a key slot: Argon2id, 64 MiB, 3 passes, 4 lanes, slot id 16 times `11`, salt `aa..`, commitment `bb..`",
+         clear())
+    show("Entry of a pack directory: id `aa..`, offset 64, frame of 50 bytes, 300 plain bytes, data, zstd",
+         entry(encoding=1, plain=300))
+    show("The same as a place of the index, in pack 7", entry(encoding=1, plain=300, pack=7))
+    show('Tree node, a leaf with one file: name `"a"`, mode 0o644, owner 1000, group 100, user `"ann"`, no group name, mtime 0, '
+         'ctime -1 s and 999,999,999 ns, nothing optional, 2 bytes inline: `"hi"`', b"\1" + num(0) + seq([node_entry()]))
+    show('`SEAL(k, "strongroom v1 config", C(0) || generation 0, "forty-two invoices")` with `k = aa..` and the salt '
+         "`00 01 .. 17`", seal(A, b"strongroom v1 config", context(2, 0) + u32(0), b"forty-two invoices", bytes(range(24))))
+    show('Id of the data blob `"plain bytes of a blob"` under the id key `bb..`',
+         blake3(b"\0" + b"plain bytes of a blob", key=B).digest())
+    show("First four numbers of the gear table of the chunk key `01..`, as bytes",
+         blake3(b"\1" * 32, derive_key_context="strongroom v1 gear table").digest(length=32))
+    cut = cut_lengths(b"\1" * 32, blake3(b"\1").digest(length=3_000_001), 65536, 262144, 1 << 20)
+    lines.extend(["", "FastCDC 65,536 / 262,144 / 1,048,576 under that table cuts the first 3,000,001 bytes of the extended "
+                  f"output of BLAKE3 over the byte 1 into chunks of {', '.join(map(str, cut))} bytes."])
+    return "\n".join(lines) + "\n"
 
 
 def main():
     if sys.argv[1:] == ["--examples"]:
-        return examples()
+        return print(examples(), end="")
     for make in (numbers, envelopes, markers, key_slots, bundles, configs, directories, segments, trees, lists,
                  records, cards, seals, cuts):
         make()
@@ -595,6 +607,9 @@ def main():
         for name in files:
             if name.endswith(".txt") and os.path.join(folder, name) not in written:
                 sys.exit(f"{folder}/{name} is no longer made here: remove it")
+    with open(os.path.join(HERE, "..", "..", "SPEC.md"), encoding="utf-8") as file:
+        if examples() not in file.read():
+            sys.exit("the examples of SPEC.md are not those that make.py --examples prints")
     print(len(written), "vectors")
 
 
