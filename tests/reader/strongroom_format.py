@@ -209,7 +209,8 @@ EXTENT = enum(blob=record(id=id32, length=u32), slice=record(id=id32, offset=u32
 CONTENT = enum(inline=record(bytes=bytes_), extents=record(chunker=CHUNKER, extents=list_of(EXTENT)),
                list=record(chunker=CHUNKER, root=id32))
 DEVICE = record(major=u32, minor=u32)
-BODY = enum(file=record(size=u64, content=CONTENT, digest=id32),
+DIGEST = enum(plain=record(hash=id32), sparse=record(hash=id32))
+BODY = enum(file=record(size=u64, content=CONTENT, digest=DIGEST),
             directory=record(tree=id32, entries=u64, totals=TOTALS), symlink=record(target=bytes_),
             block_device=DEVICE, character_device=DEVICE, fifo=record(), socket=record())
 ENTRY = record(name=bytes_, mode=u32, uid=u32, gid=u32, user=text, group=text, mtime=TIME, ctime=TIME,
@@ -488,6 +489,37 @@ def decode_segment_body(data, head):
 
 
 # --- 6 trees, 7 contents --------------------------------------------------------------------------
+class Digester:
+    """Digest of a file, from its extents in order (6.4)."""
+
+    ZEROS = bytes(MIB)
+
+    def __init__(self, kind):
+        self.hasher, self.is_sparse, self.at, self.run = blake3(), kind == "sparse", 0, 0
+
+    def data(self, piece):
+        if self.is_sparse and self.run == 0:
+            self.hasher.update(struct.pack("<Q", self.at))
+        self.hasher.update(piece)
+        self.run += len(piece)
+        self.at += len(piece)
+
+    def hole(self, length):
+        self.end_run()
+        self.at += length
+        for start in range(0, 0 if self.is_sparse else length, MIB):
+            self.hasher.update(self.ZEROS[:min(MIB, length - start)])
+
+    def end_run(self):
+        if self.is_sparse and self.run:
+            self.hasher.update(struct.pack("<Q", self.run))
+        self.run = 0
+
+    def finish(self):
+        self.end_run()
+        return self.hasher.digest()
+
+
 def is_name(name):
     return 1 <= len(name) <= NAME_MAX and name not in (b".", b"..") and b"/" not in name and b"\0" not in name
 

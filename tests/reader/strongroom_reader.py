@@ -25,10 +25,8 @@ import sys
 from collections import OrderedDict
 from types import SimpleNamespace
 
-from blake3 import blake3
-
 from strongroom_format import (
-    Cursor, DEPTH_MAX, Damage, DecodeError, H, KDF, Keys, LABEL, MAC, MIB, NESTING_MAX,
+    Cursor, DEPTH_MAX, Damage, DecodeError, Digester, H, KDF, Keys, LABEL, MAC, MIB, NESTING_MAX,
     PACK_MAX, SEGMENT_MAX, Unsupported, WrongSecret, check_signature, context,
     decode_attributes, decode_blob, decode_bundle, decode_card, decode_config, decode_directory,
     decode_history_body, decode_key_slot, decode_list_node, decode_marker, decode_record,
@@ -346,14 +344,13 @@ class Repository:
 
     def pieces(self, body):
         """The bytes of a file in order; a hole as its length. Ends in an error if the digest differs."""
-        digest, zeros = blake3(), bytes(MIB)
+        digest = Digester(body.digest.kind)
         if body.content.kind == "inline":
-            digest.update(body.content.bytes)
+            digest.data(body.content.bytes)
             yield body.content.bytes
         for x in self.extents(body.content, body.size):
             if x.kind == "hole":
-                for start in range(0, x.length, MIB):
-                    digest.update(zeros[:min(MIB, x.length - start)])
+                digest.hole(x.length)
                 yield x.length
                 continue
             plain = self.read_blob(x.id, 0)
@@ -361,9 +358,9 @@ class Repository:
                 plain = plain[x.offset:x.offset + x.length]
             if len(plain) != x.length:
                 raise Damage(f"blob {x.id.hex()[:8]} is not as long as the extent says")
-            digest.update(plain)
+            digest.data(plain)
             yield plain
-        if digest.digest() != body.digest:
+        if digest.finish() != body.digest.hash:
             raise Damage("the content is not what the digest says")
 
     def attributes(self, e):

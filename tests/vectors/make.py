@@ -324,7 +324,7 @@ def totals(files=1, folders=0, size=2):
     return num(files) + num(folders) + num(size)
 
 
-HI = num(0) + num(2) + (num(0) + byt(b"hi")) + blake3(b"hi").digest()
+HI = num(0) + num(2) + (num(0) + byt(b"hi")) + num(0) + blake3(b"hi").digest()
 
 
 def node_entry(name=b"a", mode=0o644, mtime=moment(), btime=None, group=None, attributes=num(0), body=HI):
@@ -336,8 +336,8 @@ def extent(kind, *numbers, id=A):
     return num(kind) + (b"" if kind == 2 else id) + b"".join(map(num, numbers))
 
 
-def file_body(size, content):
-    return num(0) + num(size) + content + A
+def file_body(size, content, digest=0):
+    return num(0) + num(size) + content + num(digest) + A
 
 
 def trees():
@@ -366,6 +366,9 @@ def trees():
     one("fastcdc", "accept", "cut by FastCDC", body=file_body(
         9, extents(extent(0, 9), chunker=num(1) + num(64) + num(128) + num(256))))
     one("list", "accept", "a content list", body=file_body(1 << 30, num(2) + num(2) + num(262144) + A))
+    one("digest-sparse", "accept", "a sparse digest", body=file_body(1 << 40, extents(extent(2, 1 << 40)), 1))
+    one("digest-2", "invalid value | unsupported version or feature", "a digest of variant 2",
+        body=file_body(1, extents(extent(2, 1)), 2))
     for label, name in {"empty": b"", "dot": b".", "dot-dot": b"..", "slash": b"a/b", "zero": b"a\0",
                         "256": b"x" * 256}.items():
         one(f"name-{label}", "invalid value", f"the name {name[:8]!r}", name=name)
