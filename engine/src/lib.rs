@@ -2,10 +2,13 @@
 #![deny(unsafe_code)]
 
 pub mod ambient;
+pub mod check;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
 pub mod finding;
+pub mod keys;
+pub mod repair;
 pub mod repo;
 pub mod source;
 pub mod store;
