@@ -3,10 +3,13 @@
 
 pub mod ambient;
 pub mod backup;
+pub mod check;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
 pub mod finding;
+pub mod keys;
+pub mod repair;
 pub mod repo;
 pub mod source;
 pub mod store;
