@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod ambient;
+pub mod browse;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
