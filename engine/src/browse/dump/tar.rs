@@ -1,7 +1,8 @@
 //! A directory as a POSIX tar: plain headers, and extended ones for what they cannot hold.
 //!
-//! The two empty blocks that end an archive are written only after the last entry; after a failure a
-//! line of text stands where a header should be, at which every reader stops with an error.
+//! The two empty blocks that end an archive are written only after the last entry. After a failure
+//! either much of a file is missing, or text stands where a header should be: every reader ends with
+//! an error at both.
 
 use std::io::{self, Write};
 
@@ -13,6 +14,9 @@ use crate::error::Result;
 
 const BLOCK: usize = 512;
 
+/// Most bytes that are missing of an entry when it is filled up to spoil what follows it; a file that
+/// lacks more shows by its end.
+const SPOILT_BYTES_MAX: usize = 64 << 10;
 /// Largest number that seven octal digits hold.
 const SEVEN_DIGITS_MAX: u32 = 0o7_777_777;
 /// Largest number that eleven octal digits hold.
@@ -53,17 +57,33 @@ impl<'a> TarSink<'a> {
     }
 
     /// Ends the archive, or spoils it where something failed.
-    pub(super) fn close(self, poured: Result<Report>) -> Result<Report> {
+    pub(super) fn close(mut self, poured: Result<Report>) -> Result<Report> {
         let ended = poured.and_then(|report| {
             self.out.write_all(&[0; 2 * BLOCK]).map_err(output_error)?;
             self.out.flush().map_err(output_error)?;
             Ok(report)
         });
         if ended.is_err() {
-            let _ = self.out.write_all(b"strongroom: this archive could not be completed\n");
-            let _ = self.out.flush();
+            let _ = self.spoil();
         }
         ended
+    }
+
+    /// Makes sure that what was written so far is not taken for a whole archive.
+    ///
+    /// Readers pass over a last block that is not whole, and take an archive that ends behind an
+    /// entry for complete.
+    fn spoil(&mut self) -> io::Result<()> {
+        let missing = self.left.saturating_add(self.padding as u64);
+        if let Ok(missing) = usize::try_from(missing)
+            && missing <= SPOILT_BYTES_MAX
+        {
+            self.out.write_all(&vec![0; missing])?;
+            let text = b"strongroom: this archive could not be completed\n";
+            self.out.write_all(text)?;
+            self.out.write_all(&[b'.'; BLOCK][text.len()..])?;
+        }
+        self.out.flush()
     }
 
     fn padded(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -155,8 +175,9 @@ impl Sink for TarSink<'_> {
         if self.left > 0 {
             return Err(io::Error::other("a file is shorter than its header says"));
         }
-        let padding = std::mem::take(&mut self.padding);
-        self.out.write_all(&[0; BLOCK][..padding])
+        self.out.write_all(&[0; BLOCK][..self.padding])?;
+        self.padding = 0;
+        Ok(())
     }
 }
 

@@ -90,7 +90,16 @@ impl Sink for ZipSink<'_> {
             }
             _ => return Ok(false),
         };
-        let options = options(entry, kind, size)?.name(&name);
+        let options = options(entry, kind, size)?;
+        if kind == 0o040_000 {
+            // Only this call knows that nothing follows, and it takes text alone. What is in a
+            // directory without an entry of its own is still held.
+            let Ok(name) = String::from_utf8(name) else { return Ok(false) };
+            self.zip.add_directory(name, options).map_err(zip_error)?;
+            self.has_content = false;
+            return Ok(true);
+        }
+        let options = options.name(&name);
         self.zip.start_file_with_options(options).map_err(zip_error)?;
         self.has_content = matches!(entry.body, Body::File { .. });
         if let Body::Symlink { target } = &entry.body {

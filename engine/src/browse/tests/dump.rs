@@ -164,6 +164,31 @@ fn files_of_zoo() -> BTreeMap<Vec<u8>, Vec<u8>> {
     .into()
 }
 
+/// Every record of the extended headers of a tar, read by its length.
+fn records_of(archive: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut records = Vec::new();
+    let mut reader = tar::Archive::new(archive);
+    for entry in reader.entries().unwrap().raw(true) {
+        let mut entry = entry.unwrap();
+        if entry.header().entry_type() != tar::EntryType::XHeader {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let space = rest.iter().position(|&byte| byte == b' ').unwrap();
+            let length: usize = std::str::from_utf8(&rest[..space]).unwrap().parse().unwrap();
+            let (record, after) = rest.split_at(length);
+            let record = record[space + 1..].strip_suffix(b"\n").unwrap();
+            let equals = record.iter().position(|&byte| byte == b'=').unwrap();
+            records.push((record[..equals].to_vec(), record[equals + 1..].to_vec()));
+            rest = after;
+        }
+    }
+    records
+}
+
 #[test]
 fn a_tar_reads_back_with_everything_in_it() {
     let world = World::new();
@@ -181,36 +206,29 @@ fn a_tar_reads_back_with_everything_in_it() {
         let path = path.strip_suffix(b"/").unwrap_or(&path).to_vec();
         let header = entry.header().clone();
         let target = entry.link_name_bytes().map(|name| name.into_owned());
-        let records: BTreeMap<Vec<u8>, Vec<u8>> = entry
-            .pax_extensions()
-            .unwrap()
-            .into_iter()
-            .flatten()
-            .map(|record| record.unwrap())
-            .map(|record| (record.key_bytes().to_vec(), record.value_bytes().to_vec()))
-            .collect();
         if header.entry_type() == tar::EntryType::Regular {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
             files.insert(path.clone(), bytes);
         }
-        kinds.insert(path, (header, target, records));
+        kinds.insert(path, (header, target));
     }
     let mut expected = files_of_zoo();
     let first = expected.remove(&b"first"[..]).unwrap();
     assert_eq!(first, files[&b"dir/again"[..]]);
     assert!(files == expected, "{:?}", files.keys().collect::<Vec<_>>());
 
-    let (header, target, _) = &kinds[&b"first"[..]];
+    let (header, target) = &kinds[&b"first"[..]];
     assert_eq!(header.entry_type(), tar::EntryType::Link);
     assert_eq!(target.as_deref(), Some(&b"dir/again"[..]));
-    let (header, _, records) = &kinds[&b"a.txt"[..]];
+    let header = &kinds[&b"a.txt"[..]].0;
     assert_eq!((header.mode().unwrap(), header.uid().unwrap()), (0o644, 1000));
     assert_eq!(header.username().unwrap(), Some("ann"));
-    assert_eq!(records[&b"mtime"[..]], b"1700000000.005");
-    assert_eq!(records[&b"SCHILY.xattr.user.a%3Db%25"[..]], b"v\nal\0ue");
-    assert_eq!(kinds[&b"rich"[..]].2[&b"SCHILY.xattr.user.large"[..]], noise(6, 900));
-    assert_eq!(kinds[&b"old"[..]].2[&b"mtime"[..]], b"-5");
+    let records = records_of(&out);
+    let has = |key: &[u8], value: &[u8]| records.contains(&(key.to_vec(), value.to_vec()));
+    assert!(has(b"mtime", b"1700000000.005") && has(b"mtime", b"-5"));
+    assert!(has(b"SCHILY.xattr.user.a%3Db%25", b"v\nal\0ue"));
+    assert!(has(b"SCHILY.xattr.user.large", &noise(6, 900)));
     let header = &kinds[&b"device"[..]].0;
     assert_eq!(header.entry_type(), tar::EntryType::Block);
     assert_eq!((header.device_major().unwrap(), header.device_minor().unwrap()), (Some(8), Some(17)));
@@ -273,28 +291,41 @@ fn the_tar_of_the_system_unpacks_it() {
 #[test]
 fn an_archive_that_failed_is_not_taken_for_a_whole_one() {
     let world = World::new();
-    let root = folder([("a", file("fine")), ("b", file(noise(1, 9000))), ("c", folder([("x", file("y"))]))]);
+    let root = folder([
+        ("a", file("fine")),
+        ("b", file(noise(1, 9000))),
+        ("c", folder([("x", file("y"))])),
+        ("large", file(noise(2, 200_000))),
+        ("lie", node(Thing::Lying(noise(3, 1000)))),
+    ]);
     let view = view_of(&world, &root);
-    // In the middle of a file, and between two entries.
-    let blob = some_extent(&view.lookup(b"b").unwrap().unwrap(), 1);
-    let Body::Directory { tree, .. } = view.lookup(b"c").unwrap().unwrap().body else {
-        panic!("a directory")
-    };
-    for bad in [tree, blob] {
-        world.damage(bad);
+    let entry = |name: &[u8]| view.lookup(name).unwrap().unwrap();
+    let Body::Directory { tree, .. } = entry(b"c").body else { panic!("a directory") };
+    let fails = || {
         let (out, result) = pack_up(&world, &view, Format::Tar);
         let error = result.unwrap_err();
-        assert!(error.to_string().contains(&bad.short()), "{error}");
+        assert_eq!(error.kind(), Kind::Damaged);
         let (is_content, said) = run("tar", &["-t", "-f", "-"], &out);
-        assert!(!is_content, "{said}");
+        assert!(!is_content, "{error}: {said}");
         let mut reader = tar::Archive::new(&out[..]);
-        let all: Result<Vec<_>, _> =
-            reader.entries().unwrap().map(|entry| entry.map(|_| ())).collect();
-        assert!(all.is_err());
-
+        let read = reader.entries().unwrap().try_for_each(|entry| {
+            std::io::copy(&mut entry?, &mut std::io::sink()).map(|_| ())
+        });
+        assert!(read.is_err(), "{error}");
         let (out, result) = pack_up(&world, &view, Format::Zip);
         assert_eq!(result.unwrap_err().kind(), Kind::Damaged);
         assert!(zip::ZipArchive::new(Cursor::new(out)).is_err());
+        error.to_string()
+    };
+    // At the end of a file, in the middle of a long one, between two entries, and close to the end
+    // of a short one.
+    assert!(fails().contains("digest"));
+    let long = some_extent(&entry(b"large"), 20);
+    let short = some_extent(&entry(b"b"), 2);
+    for bad in [long, tree, short] {
+        world.damage(bad);
+        let error = fails();
+        assert!(error.contains(&bad.short()), "{error}");
     }
 }
 

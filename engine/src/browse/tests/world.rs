@@ -149,6 +149,18 @@ impl World {
         })
     }
 
+    /// Saves as many snapshots as are wanted until `is_enough`.
+    pub(super) fn snapshots_until(&self, is_enough: impl Fn(&[SnapshotId]) -> bool) {
+        let mut ids = vec![self.snapshot(&node(Thing::Folder(BTreeMap::new())), "till", 1)];
+        let mut snapshot = self.taken(ids[0]).snapshot;
+        let mut history = self.history();
+        while !is_enough(&ids) {
+            snapshot.time_ms += 1;
+            let event = Event::Snapshot(Box::new(snapshot.clone()));
+            ids.push(history.commit(&self.repo, event, 0, &self.actor, &self.ambient).unwrap());
+        }
+    }
+
     pub(super) fn snapshot_with(
         &self,
         root: &Node,
