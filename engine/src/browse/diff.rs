@@ -157,10 +157,6 @@ fn next_step(old: Option<&Item>, new: Option<&Item>) -> Step {
     let take = |old, new| Step::Take { old, new };
     match (old, new) {
         (None, None) => Step::End,
-        (Some(Item::Node { .. }), None) => open(true, false),
-        (None, Some(Item::Node { .. })) => open(false, true),
-        (Some(Item::Entry(_)), None) => take(true, false),
-        (None, Some(Item::Entry(_))) => take(false, true),
         (Some(Item::Entry(a)), Some(Item::Entry(b))) => match a.name.cmp(&b.name) {
             Ordering::Less => take(true, false),
             Ordering::Equal => take(true, true),
@@ -180,19 +176,20 @@ fn next_step(old: Option<&Item>, new: Option<&Item>) -> Step {
                 .then_with(|| b_first.cmp(a_first));
             open(order.is_ge(), order.is_le())
         }
-        // An entry that comes before all of a node is not in it.
-        (Some(Item::Entry(a)), Some(Item::Node { first_name: Some(first), .. }))
-            if a.name < *first =>
-        {
-            take(true, false)
-        }
-        (Some(Item::Node { first_name: Some(first), .. }), Some(Item::Entry(b)))
-            if b.name < *first =>
-        {
-            take(false, true)
-        }
-        (Some(Item::Entry(_)), Some(Item::Node { .. })) => open(false, true),
-        (Some(Item::Node { .. }), Some(Item::Entry(_))) => open(true, false),
+        (Some(Item::Entry(entry)), other) if comes_before(entry, other) => take(true, false),
+        (other, Some(Item::Entry(entry))) if comes_before(entry, other) => take(false, true),
+        (Some(Item::Node { .. }), _) => open(true, false),
+        (_, Some(Item::Node { .. })) => open(false, true),
+        (Some(Item::Entry(_)), None) => take(true, false),
+        (None, Some(Item::Entry(_))) => take(false, true),
+    }
+}
+
+/// Says whether an entry comes before all of a node, so that the node does not hold it.
+fn comes_before(entry: &Entry, other: Option<&Item>) -> bool {
+    match other {
+        Some(Item::Node { first_name: Some(first), .. }) => entry.name < *first,
+        _ => false,
     }
 }
 

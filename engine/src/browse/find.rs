@@ -167,6 +167,12 @@ struct Open {
     is_barren: bool,
 }
 
+fn keep_all(open: &mut [Open]) {
+    for directory in open {
+        directory.is_barren = false;
+    }
+}
+
 struct Search<'a> {
     matcher: Matcher,
     barren: HashSet<[u8; 16]>,
@@ -219,7 +225,7 @@ impl Search<'_> {
                 Ok(None) => break,
                 Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NewerFormat) => {
                     // Whatever could not be read may hold a match: no directory above is barren.
-                    open.iter_mut().for_each(|directory| directory.is_barren = false);
+                    keep_all(&mut open);
                     let object = format!("snapshot {}", taken.id.short());
                     self.report.findings.push(Finding::loss(object, error.to_string()));
                     continue;
@@ -229,7 +235,7 @@ impl Search<'_> {
             self.close(&mut open, visited.depth);
             self.report.entries += 1;
             if self.matcher.fits(&visited) {
-                open.iter_mut().for_each(|directory| directory.is_barren = false);
+                keep_all(&mut open);
                 self.report.matches += 1;
                 found(Match { taken, visited: &visited })?;
             }

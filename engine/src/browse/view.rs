@@ -255,13 +255,11 @@ impl View {
     /// # Errors
     /// [`Kind::InvalidSetting`] for what is not a file; [`Kind::Damaged`] naming the blob.
     pub fn read_at(&self, entry: &Entry, offset: u64, length: usize) -> Result<Vec<u8>> {
-        match &entry.body {
-            Body::File { size, content, .. } => self.read_content(content, *size, offset, length),
-            _ => {
-                let what = format!("{} is not a file", super::shown(&entry.name));
-                Err(Error::new(Kind::InvalidSetting, what))
-            }
-        }
+        let Body::File { size, content, .. } = &entry.body else {
+            let what = format!("{} is not a file", super::shown(&entry.name));
+            return Err(Error::new(Kind::InvalidSetting, what));
+        };
+        self.read_content(content, *size, offset, length)
     }
 
     /// Reads at most `length` bytes of a content of `size` bytes from `offset`.

@@ -123,12 +123,11 @@ impl Walk {
 
 impl Frame {
     fn next(&mut self, reader: &mut BlobReader<'_>) -> Result<Option<Entry>> {
-        let entries = match &mut self.entries {
-            Some(entries) => entries,
-            None => {
-                let from = super::view::name_after(self.last.as_deref().unwrap_or_default());
-                self.entries.insert(Entries::starting_at(reader, self.tree, &from)?)
-            }
+        let entries = if let Some(entries) = &mut self.entries {
+            entries
+        } else {
+            let from = super::view::name_after(self.last.as_deref().unwrap_or_default());
+            self.entries.insert(Entries::starting_at(reader, self.tree, &from)?)
         };
         let entry = entries.next(reader)?;
         if let Some(entry) = &entry {

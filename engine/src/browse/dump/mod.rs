@@ -222,7 +222,7 @@ impl Current {
     }
 
     fn zeros(&mut self, sink: &mut dyn Sink, count: u64, ambient: &Ambient) -> Result<()> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut left = count;
         while left > 0 {
             ambient.go_on()?;

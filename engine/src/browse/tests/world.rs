@@ -277,7 +277,7 @@ pub(super) fn flat(parts: &[Part]) -> Vec<u8> {
     for part in parts {
         match part {
             Part::Data(bytes) => out.extend_from_slice(bytes),
-            Part::Hole(length) => out.resize(out.len() + *length as usize, 0),
+            Part::Hole(length) => out.resize(out.len() + usize::try_from(*length).unwrap(), 0),
         }
     }
     out
@@ -294,7 +294,7 @@ fn cut(repo: &Repository, writer: &BlobWriter<'_>, scratch: &mut Scratch, parts:
             Part::Data(bytes) => {
                 for piece in bytes.chunks(4096) {
                     let id = writer.save(scratch, BlobKind::Data, piece).unwrap();
-                    let length = piece.len() as u32;
+                    let length = u32::try_from(piece.len()).unwrap();
                     builder.push(writer, scratch, repo, Extent::Blob { id, length }).unwrap();
                 }
             }
