@@ -128,7 +128,7 @@ pub fn file(
 /// to a million of them.
 ///
 /// # Errors
-/// As [`file`]. An archive that could not be completed is always an error.
+/// As [`file()`]. An archive that could not be completed is always an error.
 pub fn archive(
     repo: &IndexedRepository,
     top: &Entry,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use repo_format::codec::Text;
@@ -12,7 +13,7 @@ use repo_format::pack::BlobKind;
 use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, LinkGroup, Metadata, Time};
 use repo_format::{BlobId, SnapshotId};
 
-use crate::Ambient;
+use crate::{Ambient, Clock};
 use crate::chunk::compression::Level;
 use crate::crypto::passphrase::Cost;
 use crate::repo::contents::ContentBuilder;
@@ -113,6 +114,16 @@ pub(super) fn noise(seed: u32, length: usize) -> Vec<u8> {
     out
 }
 
+/// A clock that goes on by a second each time it is asked, so that records have an order.
+#[derive(Debug, Default)]
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now_ms(&self) -> i64 {
+        self.0.fetch_add(1000, Ordering::SeqCst)
+    }
+}
+
 pub(super) struct World {
     pub(super) store: MemoryStore,
     pub(super) repo: Repository,
@@ -127,7 +138,7 @@ impl World {
             Actor { host: "till".into(), user: "ann".into(), program: "strongroom test".into() };
         let cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
         let settings = Settings { cost, actor: actor.clone(), ..Settings::default() };
-        let ambient = Ambient::default();
+        let ambient = Ambient { clock: Arc::new(Ticking::default()), ..Ambient::default() };
         let secret = Secret::passphrase("pass");
         let repo = create(Arc::new(store.clone()), &secret, &settings, &ambient).unwrap();
         Self { store, repo, ambient, actor }
