@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use repo_format::content::Content;
-use repo_format::tree::{Body, Entry};
+use repo_format::tree::{self, Body, Entry};
 
 use super::world::{Node, Part, Thing, World, file, flat, folder, node, noise};
 use crate::browse::view::{Caches, View, name_after};
@@ -78,14 +78,24 @@ fn a_directory_of_thousands_is_paged_from_anywhere() {
 }
 
 #[test]
-fn one_lookup_among_thousands_reads_few_nodes() {
+fn one_lookup_among_thousands_reads_one_node_a_level() {
     let world = World::new();
-    let id = world.snapshot(&many(5000), "till", 1);
+    let id = world.snapshot(&many(8000), "till", 1);
     let view = View::new(&world.indexed(), &world.taken(id));
-    view.lookup(b"file-04321").unwrap().unwrap();
-    let once = view.caches().bytes();
-    view.list(world.taken(id).snapshot.root, b"", usize::MAX).unwrap();
-    assert!(once * 2 < view.caches().bytes(), "{once} of {}", view.caches().bytes());
+    let root = view.node(world.taken(id).snapshot.root, None).unwrap();
+    let tree::Node::Inner { children, .. } = &*root else { panic!("more than one leaf") };
+    let name = b"file-04321";
+    let holder = children.partition_point(|child| child.first_name.0.as_slice() <= &name[..]) - 1;
+    for (at, child) in children.iter().enumerate() {
+        if at != holder {
+            world.damage(child.id);
+        }
+    }
+    // Nothing that is damaged is needed.
+    let view = View::new(&world.indexed(), &world.taken(id));
+    let entry = view.lookup(name).unwrap().unwrap();
+    assert_eq!(view.list(world.taken(id).snapshot.root, name, 1).unwrap(), [entry]);
+    assert!(view.list(world.taken(id).snapshot.root, b"", usize::MAX).is_err());
 }
 
 #[test]
