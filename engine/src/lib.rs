@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod ambient;
+pub mod backup;
 pub mod browse;
 pub mod chunk;
 pub mod crypto;

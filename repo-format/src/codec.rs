@@ -26,7 +26,10 @@ const fn configuration() -> bincode::config::Configuration<
 ///
 /// # Panics
 /// Never for the records of this crate: their encodings cannot fail.
-#[expect(clippy::expect_used, reason = "writing to memory fails only where a record has no encoding")]
+#[expect(
+    clippy::expect_used,
+    reason = "writing to memory fails only where a record has no encoding"
+)]
 pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) {
     bincode::serde::encode_into_std_write(value, out, configuration())
         .expect("records of this crate have an encoding");

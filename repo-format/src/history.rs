@@ -373,11 +373,7 @@ mod tests {
 
     fn record() -> (Record, Body) {
         let body = Body {
-            heads: vec![Head {
-                writer: WriterId([1; 16]),
-                seq: 4,
-                hash: ObjectHash([2; 32]),
-            }],
+            heads: vec![Head { writer: WriterId([1; 16]), seq: 4, hash: ObjectHash([2; 32]) }],
             event: Event::Tags(TagChange {
                 snapshot: ObjectHash([3; 32]),
                 tags: vec![Text::new("month-end")],

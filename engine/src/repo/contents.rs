@@ -136,7 +136,12 @@ pub struct Extents {
 
 impl Extents {
     /// Starts at the extent that covers `from`; inline content has no extents.
-    pub fn new(reader: &mut BlobReader<'_>, content: &Content, size: u64, from: u64) -> Result<Self> {
+    pub fn new(
+        reader: &mut BlobReader<'_>,
+        content: &Content,
+        size: u64,
+        from: u64,
+    ) -> Result<Self> {
         let mut extents = Self::default();
         match content {
             Content::Inline(_) => {}

@@ -24,7 +24,7 @@ pub mod keys;
 mod open;
 pub mod packer;
 pub mod prolly;
-mod session;
+pub(crate) mod session;
 mod state;
 pub mod trees;
 
