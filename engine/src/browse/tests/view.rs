@@ -40,7 +40,12 @@ fn paths_are_looked_up_component_by_component_and_links_are_not_followed() {
     assert_eq!(name(b"").unwrap(), b"");
     assert_eq!(name(b"/").unwrap(), b"");
     for absent in [
-        &b"/home/bob"[..], b"/home/ann/a.txt/x", b"/link/ann", b"/home/../home", b"/home/empty/x", b"zzz",
+        &b"/home/bob"[..],
+        b"/home/ann/a.txt/x",
+        b"/link/ann",
+        b"/home/../home",
+        b"/home/empty/x",
+        b"zzz",
     ] {
         assert_eq!(name(absent), None, "{}", shown(absent));
     }
@@ -52,9 +57,8 @@ fn a_directory_of_thousands_is_paged_from_anywhere() {
     let world = World::new();
     let view = view_of(&world, &folder([("d", many(5000))]));
     let tree = tree_of(&view.lookup(b"d").unwrap().unwrap());
-    let names = |page: &[Entry]| -> Vec<String> {
-        page.iter().map(|entry| shown(&entry.name)).collect()
-    };
+    let names =
+        |page: &[Entry]| -> Vec<String> { page.iter().map(|entry| shown(&entry.name)).collect() };
     let page = view.list(tree, b"file-02500", 100).unwrap();
     let expected: Vec<String> = (2500..2600).map(|n| format!("file-{n:05}")).collect();
     assert_eq!(names(&page), expected);
@@ -137,7 +141,8 @@ fn ranges_of_files_are_what_was_saved() {
         assert!(view.read_at(&entry, bytes.len() as u64, 10).unwrap().is_empty());
         assert!(view.read_at(&entry, u64::MAX, usize::MAX).unwrap().is_empty());
         for throw in dice.chunks(8) {
-            let number = |at: usize| u32::from_le_bytes(throw[at..at + 4].try_into().unwrap()) as usize;
+            let number =
+                |at: usize| u32::from_le_bytes(throw[at..at + 4].try_into().unwrap()) as usize;
             let offset = number(0) % (bytes.len() + 10);
             let length = number(4) % 30_000;
             let start = offset.min(bytes.len());
