@@ -4,6 +4,7 @@
 pub mod ambient;
 pub mod backup;
 pub mod check;
+pub mod browse;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
