@@ -3,6 +3,7 @@
 
 pub mod ambient;
 pub mod backup;
+pub mod browse;
 pub mod chunk;
 pub mod crypto;
 pub mod error;

@@ -14,7 +14,7 @@ mod segment;
 mod table;
 
 pub(crate) use load::load;
-pub(crate) use segment::write as write_segment;
+pub(crate) use segment::{read as read_segment, write as write_segment};
 pub use table::Table;
 
 /// Everything that is known of where one blob lies.
