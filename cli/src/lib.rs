@@ -9,6 +9,7 @@
 mod args;
 mod commands;
 mod context;
+mod entry;
 mod environment;
 mod exit_code;
 mod failure;
