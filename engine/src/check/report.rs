@@ -113,7 +113,7 @@ mod tests {
         };
         assert_eq!(
             report.sentence(),
-            "read all 123 packs (1.1 GiB), walked 1 snapshot (9 trees): no damage found"
+            "read all 123 packs (1.2 GiB), walked 1 snapshot (9 trees): no damage found"
         );
         report.packs_read = 1;
         report.bytes_read = 1000;
@@ -121,7 +121,7 @@ mod tests {
         report.findings.push(Finding::notice("a", "b"));
         assert_eq!(
             report.sentence(),
-            "read 1 of 123 packs (1000 B of 1.1 GiB), walked 1 snapshot (9 trees): \
+            "read 1 of 123 packs (1000 B of 1.2 GiB), walked 1 snapshot (9 trees): \
              2 findings, 1 of them loses content; 1 notice"
         );
         assert!(report.has_damage());

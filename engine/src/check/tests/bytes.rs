@@ -1,7 +1,5 @@
 //! Every object, changed in every byte, cut, lengthened, removed and swapped.
 
-use std::time::Instant;
-
 use repo_format::ObjectName;
 use repo_format::object_name::prefix;
 
@@ -13,7 +11,6 @@ use crate::store::Store as _;
 #[test]
 fn every_flipped_byte_of_every_object_is_found_and_the_object_named() {
     let fixture = Fixture::small();
-    let started = Instant::now();
     let mut flips = 0;
     for name in fixture.store.names() {
         let whole = fixture.get(&name);
@@ -28,7 +25,6 @@ fn every_flipped_byte_of_every_object_is_found_and_the_object_named() {
     }
     assert!(run(&fixture, &EVERYTHING).findings.is_empty());
     assert!(flips > 4000, "{flips}");
-    assert!(started.elapsed().as_secs() < 120);
 }
 
 #[test]
