@@ -8,6 +8,7 @@
 
 mod args;
 mod commands;
+mod confirmation;
 mod context;
 mod entry;
 mod environment;

@@ -67,7 +67,8 @@ fn show(rows: &[Row], context: &Context) {
     }
 }
 
-fn object(row: &Row) -> Object {
+/// The object of a record.
+pub(crate) fn object(row: &Row) -> Object {
     let retain_until = Some(row.retain_until_ms).filter(|ms| *ms != 0).map(time::rfc3339_ms);
     Object::new("record")
         .field("hash", row.hash.to_hex())
