@@ -8,7 +8,9 @@
 
 mod args;
 mod commands;
+mod confirmation;
 mod context;
+mod entry;
 mod environment;
 mod exit_code;
 mod failure;

@@ -3,8 +3,8 @@
 
 pub mod ambient;
 pub mod backup;
-pub mod check;
 pub mod browse;
+pub mod check;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
