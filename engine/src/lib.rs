@@ -7,6 +7,7 @@ pub mod crypto;
 pub mod error;
 pub mod finding;
 pub mod repo;
+pub mod restore;
 pub mod source;
 pub mod store;
 pub mod target;
