@@ -5,10 +5,10 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
+use engine::browse::Selector;
 
 use crate::commands::Command;
 use crate::size;
-use crate::snapshot_name::Filter;
 
 /// Keep encrypted, deduplicated backups in places you do not trust
 #[derive(Debug, Parser)]
@@ -115,7 +115,7 @@ pub(crate) struct FilterArgs {
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
 
-    /// Only snapshots with all of these tags, parted by commas (repeatable: any of the sets)
+    /// Only snapshots with all of these tags, parted by commas (repeatable: any of the sets); an empty text means no tags
     #[arg(long = "tag", value_name = "TAG,...")]
     tags: Vec<String>,
 
@@ -125,20 +125,21 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// As plain settings.
-    pub(crate) fn lower(&self) -> Filter {
+    /// As the engine takes it.
+    pub(crate) fn lower(&self) -> Selector {
         use std::os::unix::ffi::OsStrExt;
-        Filter {
+        Selector {
             hosts: self.hosts.clone(),
             tags: self.tags.iter().map(|set| split_tags(set)).collect(),
             paths: self.paths.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
+            zone: None,
         }
     }
 }
 
-/// Splits tags at commas.
+/// Splits tags at commas; what is empty names no tag.
 pub(crate) fn split_tags(text: &str) -> Vec<String> {
-    text.split(',').map(|tag| tag.trim().to_owned()).collect()
+    text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 
 /// For commands that change something.
@@ -206,10 +207,10 @@ mod tests {
 
     #[test]
     fn tags_are_sets_parted_by_commas() {
-        let line = ["strongroom", "snapshots", "--tag", "a, b", "--tag", "c"];
+        let line = ["strongroom", "snapshots", "--tag", "a, b", "--tag", ""];
         let Command::Snapshots(args) = Cli::try_parse_from(line).unwrap().command else {
             panic!("another command");
         };
-        assert_eq!(args.filter.lower().tags, [vec!["a", "b"], vec!["c"]]);
+        assert_eq!(args.filter.lower().tags, [vec!["a", "b"], vec![]]);
     }
 }

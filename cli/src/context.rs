@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Ambient, Progress};
+use engine::{Ambient, Finding, Progress, Severity};
 
 use crate::environment::Environment;
 use crate::exit_code::ExitCode;
@@ -59,6 +59,13 @@ impl Done {
     /// Ends well, with the fields of the summary.
     pub(crate) fn well(summary: Object) -> Self {
         Self { code: ExitCode::Done, summary }
+    }
+
+    /// Ends well, unless something was found that is damaged.
+    pub(crate) fn with_findings(findings: &[Finding], summary: Object) -> Self {
+        let is_damage = findings.iter().any(|finding| finding.severity > Severity::Notice);
+        let code = if is_damage { ExitCode::Damage } else { ExitCode::Done };
+        Self { code, summary }
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) const fn meaning(kind: Kind) -> Meaning {
             Damage,
             "rollback",
             Some(
-                "someone may have put an older copy back; compare with a line kept from `strongroom history --checkpoint`, and find out before writing to it",
+                "someone may have put an older copy back; find out before writing to it, or say --accept-rollback to go on",
             ),
         ),
         Kind::NotFound => means(

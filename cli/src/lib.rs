@@ -8,7 +8,9 @@
 
 mod args;
 mod commands;
+mod confirmation;
 mod context;
+mod entry;
 mod environment;
 mod exit_code;
 mod failure;
@@ -44,6 +46,12 @@ pub fn run() -> std::process::ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let code = run_on(&arguments, Environment::of_process(), Streams::of_process(), true);
     std::process::ExitCode::from(code.number())
+}
+
+/// Runs the program on the given arguments, the program's name first, and gives its exit code.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    run_on(&arguments, Environment::of_process(), Streams::of_process(), false).number()
 }
 
 /// Allows as many open files as the system lets this process have: folders are held open while

@@ -4,15 +4,19 @@
 
 use std::sync::Arc;
 
+use engine::browse::{Caches, Selector, View, snapshots};
 use engine::error::Kind;
 use engine::repo::create::Actor;
+use engine::repo::history::{History, Taken};
 use engine::repo::{self, IndexedRepository, OpenSettings, Repository};
 use engine::source::files::OwnerNames;
 use engine::store::layers::Limits;
 use engine::store::{Environment, Location, OpenOptions, Store};
+use repo_format::tree::Entry;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::escape;
 use crate::password::Terminal;
 use crate::settings::Settings;
 
@@ -49,9 +53,52 @@ impl Context {
         Ok(repo::open(store, &secret, &settings)?)
     }
 
-    /// Opens the repository and reads its index.
+    /// Opens the repository and reads its index, to write to it.
     pub(crate) fn indexed_repository(&self) -> Result<IndexedRepository, Failure> {
         Ok(self.repository()?.load_index(&self.ambient)?)
+    }
+
+    /// Opens the repository to read snapshots: the history, then the index, which so names
+    /// everything that the snapshots need (O-7).
+    pub(crate) fn opened(&self) -> Result<Opened, Failure> {
+        let repository = self.repository()?;
+        let history = self.history(&repository)?;
+        Ok(Opened { repository: repository.load_index(&self.ambient)?, history })
+    }
+
+    /// Reads the history, and warns of what in it cannot be read.
+    pub(crate) fn history(&self, repository: &Repository) -> Result<History, Failure> {
+        let history = History::load(repository, &self.ambient)?;
+        for finding in &history.findings {
+            self.output.warning(finding.object.as_bytes(), &finding.what);
+        }
+        Ok(history)
+    }
+}
+
+/// A repository that is open for reading, and its history.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The repository.
+    pub(crate) repository: IndexedRepository,
+    /// Its history.
+    pub(crate) history: History,
+}
+
+impl Opened {
+    /// Finds the snapshot that a name means.
+    pub(crate) fn pick(&self, name: &str, selector: &Selector) -> Result<Taken, Failure> {
+        Ok(snapshots::pick(&self.history, name, selector)?)
+    }
+
+    /// Finds what lies at a path of a snapshot; no path means all of it.
+    pub(crate) fn lookup(&self, taken: &Taken, path: &[u8]) -> Result<Entry, Failure> {
+        let view = View::with_caches(&self.repository, taken, Arc::new(Caches::new(0)));
+        view.lookup(path)?.ok_or_else(|| {
+            let message = format!("{} is not in snapshot {}", escape::name(path), taken.id.short());
+            Failure::new(Kind::NotFound, message)
+                .hint("`strongroom ls SNAP` lists what is; `strongroom find PATTERN` looks in all snapshots")
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
+use repo_format::tree::Time;
 
 /// Which moment of a day a bare date means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,22 @@ pub(crate) fn rfc3339_ms(ms: i64) -> String {
 /// Writes a time in milliseconds since 1970 for people: local, with the zone.
 pub(crate) fn local_ms(ms: i64) -> String {
     format_in(timestamp(ms), TimeZone::system())
+}
+
+/// Writes a time of a file as RFC 3339 in UTC.
+pub(crate) fn rfc3339(time: Time) -> String {
+    timestamp_of(time).to_string()
+}
+
+/// Writes a time of a file for people: local, with the zone.
+pub(crate) fn local(time: Time) -> String {
+    format_in(timestamp_of(time), TimeZone::system())
+}
+
+fn timestamp_of(time: Time) -> Timestamp {
+    let nanos = i32::try_from(time.nanos).unwrap_or(0);
+    let limit = if time.seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::new(time.seconds, nanos).unwrap_or(limit)
 }
 
 fn format_in(time: Timestamp, zone: TimeZone) -> String {
@@ -141,5 +158,9 @@ mod tests {
     fn times_beyond_all_calendars_are_clamped() {
         assert!(rfc3339_ms(i64::MAX).starts_with("9999-12-30"));
         assert!(rfc3339_ms(i64::MIN).starts_with("-009999"));
+        let time = |seconds| rfc3339(Time { seconds, nanos: 5 });
+        assert!(time(i64::MAX).starts_with("9999-12-30"));
+        assert!(time(i64::MIN).starts_with("-009999"));
+        assert_eq!(time(-1), "1969-12-31T23:59:59.000000005Z");
     }
 }

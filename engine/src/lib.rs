@@ -3,11 +3,16 @@
 
 pub mod ambient;
 pub mod backup;
+pub mod browse;
+pub mod check;
 pub mod chunk;
 pub mod crypto;
 pub mod error;
 pub mod finding;
+pub mod keys;
+pub mod repair;
 pub mod repo;
+pub mod restore;
 pub mod source;
 pub mod store;
 pub mod target;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use engine::repo::history::{History, Taken};
+use engine::browse::snapshots;
+use engine::repo::history::Taken;
 
 use crate::args::FilterArgs;
 use crate::context::{Context, Done, Outcome};
 use crate::output::escape;
 use crate::output::json::Object;
 use crate::output::table::{Side, Table};
-use crate::snapshot_name::Candidate;
 use crate::{size, time};
 
 /// Arguments.
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 
-    /// Only the newest N of each group
+    /// Only the newest N of each group, or of each host and set of sources
     #[arg(long, value_name = "N")]
     latest: Option<usize>,
 
@@ -57,21 +57,17 @@ impl GroupBy {
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     let repository = context.repository()?;
-    let history = History::load(&repository, &context.ambient)?;
-    for finding in &history.findings {
-        context.output.warning(finding.object.as_bytes(), &finding.what);
-    }
-    let filter = args.filter.lower();
+    let history = context.history(&repository)?;
+    // Without a grouping of its own, the newest are those of each host and set of sources.
+    let latest = args.latest.filter(|_| args.group_by.is_empty());
     let mut groups: BTreeMap<Vec<String>, Vec<Taken>> = BTreeMap::new();
-    for taken in history.snapshots() {
-        if filter.lets_through(&Candidate::of(&taken)) {
-            let group = args.group_by.iter().map(|by| by.of(&taken)).collect();
-            groups.entry(group).or_default().push(taken);
-        }
+    for taken in snapshots::list(&history, &args.filter.lower(), latest) {
+        let group = args.group_by.iter().map(|by| by.of(&taken)).collect();
+        groups.entry(group).or_default().push(taken);
     }
     let mut count = 0_usize;
     for (group, mut all) in groups {
-        if let Some(latest) = args.latest {
+        if let Some(latest) = args.latest.filter(|_| !args.group_by.is_empty()) {
             all.drain(..all.len().saturating_sub(latest));
         }
         count += all.len();

@@ -1,9 +1,17 @@
 //! `tag`: changes the tags of snapshots; their content and ids stay.
 
+use engine::browse::tags::{self, Change};
+use engine::browse::snapshots;
+use engine::repo::history::Taken;
+use repo_format::codec::Text;
+
 use crate::args::{DryRun, FilterArgs, split_tags};
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
-use crate::snapshot_name::SnapshotName;
+use crate::output::escape;
+use crate::output::json::Object;
+use crate::repository::actor;
+use crate::snapshot_name;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -31,53 +39,68 @@ pub(crate) struct Args {
     filter: FilterArgs,
 }
 
-/// How tags change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Change {
-    /// These and no others.
-    Set(Vec<String>),
-    /// Some more, some less.
-    Edit { add: Vec<String>, remove: Vec<String> },
-}
-
 impl Args {
     fn change(&self) -> Result<Change, Failure> {
-        let tags = |sets: &[String]| -> Vec<String> {
-            sets.iter().flat_map(|set| split_tags(set)).filter(|tag| !tag.is_empty()).collect()
+        let tags = |sets: &[String]| sets.iter().flat_map(|set| split_tags(set)).collect();
+        let change = Change {
+            set: (!self.set.is_empty()).then(|| tags(&self.set)),
+            add: tags(&self.add),
+            remove: tags(&self.remove),
         };
-        if !self.set.is_empty() {
-            return Ok(Change::Set(tags(&self.set)));
-        }
-        let (add, remove) = (tags(&self.add), tags(&self.remove));
-        if add.is_empty() && remove.is_empty() {
+        if change == Change::default() {
             return Err(Failure::usage("nothing to change: give --set, --add or --remove"));
         }
-        Ok(Change::Edit { add, remove })
-    }
-}
-
-impl Change {
-    /// Tags after the change, in their order.
-    fn apply(&self, tags: &[String]) -> Vec<String> {
-        let mut after = match self {
-            Self::Set(tags) => tags.clone(),
-            Self::Edit { add, remove } => {
-                tags.iter().filter(|tag| !remove.contains(tag)).chain(add).cloned().collect()
-            }
-        };
-        let mut seen = std::collections::BTreeSet::new();
-        after.retain(|tag| seen.insert(tag.clone()));
-        after
+        Ok(change)
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
+    let change = args.change()?;
     for name in &args.snapshots {
-        SnapshotName::parse(name).map_err(Failure::usage)?;
+        snapshot_name::parse(name)?;
     }
-    args.change()?;
-    super::not_yet(context)
+    let repository = context.repository()?;
+    let mut history = context.history(&repository)?;
+    let selector = args.filter.lower();
+    // All names are understood before the first snapshot is changed.
+    let mut chosen = Vec::new();
+    for name in &args.snapshots {
+        chosen.push(snapshots::pick(&history, name, &selector)?);
+    }
+    let mut changed = 0_usize;
+    for taken in &chosen {
+        let old = &taken.snapshot.tags;
+        let new = if args.dry_run.dry_run {
+            Some(change.apply(old)?).filter(|new| new != old)
+        } else {
+            let (id, actor) = (taken.id, actor(None));
+            tags::change(&repository, &mut history, id, &change, &actor, &context.ambient)?
+        };
+        changed += usize::from(new.is_some());
+        show(taken, new.as_deref(), context);
+    }
+    let end = if args.dry_run.dry_run { "would be changed" } else { "changed" };
+    context.output.line(&format!("{changed} of {} snapshots {end}", chosen.len()));
+    let summary = Object::default()
+        .field("dry_run", args.dry_run.dry_run)
+        .field("snapshots", chosen.len())
+        .field("changed", changed);
+    Ok(Done::well(summary))
+}
+
+fn show(taken: &Taken, new: Option<&[Text]>, context: &Context) {
+    let tags = new.unwrap_or(&taken.snapshot.tags);
+    let names: Vec<String> = tags.iter().map(|tag| escape::name(tag.as_str().as_bytes())).collect();
+    let shown = if names.is_empty() { "no tags".to_owned() } else { names.join(", ") };
+    context.output.line(&format!("{}: {shown}", taken.id.short()));
+    let tags: Vec<&str> = tags.iter().map(Text::as_str).collect();
+    context.output.object(
+        &Object::new("tags")
+            .field("id", taken.id.to_hex())
+            .field("tags", tags)
+            .field("changed", new.is_some()),
+    );
 }
 
 #[cfg(test)]
@@ -95,17 +118,14 @@ mod tests {
         args.change()
     }
 
-    fn applied(flags: &[&str]) -> String {
-        change(flags).unwrap().apply(&["a".to_owned(), "b".to_owned()]).join(" ")
-    }
-
     #[test]
-    fn tags_are_set_added_and_removed_once_each() {
-        assert_eq!(applied(&["--set", "x,y,x"]), "x y");
-        assert_eq!(applied(&["--set", ""]), "");
-        assert_eq!(applied(&["--add", "b,c"]), "a b c");
-        assert_eq!(applied(&["--remove", "a", "--add", "d", "--add", "e"]), "b d e");
-        assert_eq!(applied(&["--remove", "a", "--add", "a"]), "b a");
+    fn flags_become_one_change() {
+        let owned = |tags: &[&str]| tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(change(&["--set", "x,y"]).unwrap().set, Some(owned(&["x", "y"])));
+        assert_eq!(change(&["--set", ""]).unwrap().set, Some(owned(&[])));
+        let edit = change(&["--remove", "a", "--add", "d", "--add", "e, f"]).unwrap();
+        let (add, remove) = (owned(&["d", "e", "f"]), owned(&["a"]));
+        assert_eq!(edit, Change { set: None, add, remove });
         assert_eq!(change(&[]).unwrap_err().code.number(), 2);
     }
 }

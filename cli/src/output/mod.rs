@@ -132,6 +132,11 @@ impl Output {
         }
     }
 
+    /// Asks a person something; the answer goes on the same line.
+    pub(crate) fn prompt(&self, question: &str) {
+        self.to_err(|err| write!(err, "{}", escape::text(question)).and_then(|()| err.flush()));
+    }
+
     /// Warns of something that was not as hoped.
     pub(crate) fn warning(&self, object: &[u8], message: &str) {
         if self.is_json {

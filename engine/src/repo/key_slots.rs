@@ -16,7 +16,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::store::{Put, Store};
 
 /// Most slots that are tried with a passphrase: each costs a whole derivation.
-const PASSPHRASE_SLOTS_TRIED_MAX: usize = 16;
+pub(crate) const PASSPHRASE_SLOTS_TRIED_MAX: usize = 16;
 /// Most slots that are read at all.
 const SLOTS_READ_MAX: usize = 256;
 
@@ -144,23 +144,7 @@ pub(crate) fn unlock(
         if tried == PASSPHRASE_SLOTS_TRIED_MAX {
             break;
         }
-        let opened = read(store, name, repository).and_then(|slot| {
-            let Some(key) = slot_key(secret, &slot)? else { return Ok(None) };
-            tried += usize::from(matches!(secret, Secret::Passphrase(_)));
-            // The commitment first: one slot opens under one secret only.
-            if !constant_time_equal(&commitment(&key), &slot.commitment) {
-                return Ok(None);
-            }
-            let context = bundle_context(&slot);
-            let plain =
-                seal::open(&wrap_key(&key), domain::KEY_SLOT, &context, &slot.sealed_bundle)?;
-            let plain = Zeroizing::new(plain);
-            let bundle = Bundle::decode(&plain)?;
-            if bundle.repository != repository {
-                return Err(Error::new(Kind::Damaged, "the key slot is of another repository"));
-            }
-            Ok(Some(Keys::from_bundle(bundle)))
-        });
+        let opened = try_slot(store, name, repository, secret, &mut tried);
         match opened {
             Ok(Some(keys)) => return Ok((keys, *id)),
             Ok(None) => {}
@@ -177,6 +161,42 @@ pub(crate) fn unlock(
         ),
         None => Error::new(Kind::WrongPassword, "no key slot opens with this password or key file"),
     })
+}
+
+/// Opens one slot; `None` when the secret is not the one it was made for.
+fn try_slot(
+    store: &dyn Store,
+    name: &ObjectName,
+    repository: RepositoryId,
+    secret: &Secret,
+    tried: &mut usize,
+) -> Result<Option<Keys>> {
+    let slot = read(store, name, repository)?;
+    let Some(key) = slot_key(secret, &slot)? else { return Ok(None) };
+    *tried += usize::from(matches!(secret, Secret::Passphrase(_)));
+    // The commitment first: one slot opens under one secret only.
+    if !constant_time_equal(&commitment(&key), &slot.commitment) {
+        return Ok(None);
+    }
+    let context = bundle_context(&slot);
+    let plain = seal::open(&wrap_key(&key), domain::KEY_SLOT, &context, &slot.sealed_bundle)?;
+    let plain = Zeroizing::new(plain);
+    let bundle = Bundle::decode(&plain)?;
+    if bundle.repository != repository {
+        return Err(Error::new(Kind::Damaged, "the key slot is of another repository"));
+    }
+    Ok(Some(Keys::from_bundle(bundle)))
+}
+
+/// Says whether a secret opens one slot, as it is in the store now.
+pub(crate) fn opens(
+    store: &dyn Store,
+    repository: RepositoryId,
+    slot: SlotId,
+    secret: &Secret,
+) -> Result<bool> {
+    try_slot(store, &ObjectName::key_slot(slot), repository, secret, &mut 0)
+        .map(|keys| keys.is_some())
 }
 
 fn constant_time_equal(a: &[u8; 32], b: &[u8; 32]) -> bool {

@@ -17,15 +17,18 @@ use crate::store::Store;
 pub mod blobs;
 pub mod contents;
 pub mod create;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod history;
 pub mod index;
 pub mod key_slots;
 pub mod keys;
-mod open;
+pub(crate) mod open;
 pub mod packer;
 pub mod prolly;
 pub(crate) mod session;
 mod state;
+pub(crate) mod survey;
 pub mod trees;
 
 pub use open::{OpenSettings, open};
@@ -60,6 +63,8 @@ impl Secret {
 #[derive(Debug, Clone)]
 pub struct Repository {
     pub(crate) store: Arc<dyn Store>,
+    /// The store itself, without local copies before it.
+    origin: Arc<dyn Store>,
     pub(crate) keys: Arc<keys::Keys>,
     pub(crate) config: Arc<Config>,
     pub(crate) state: State,
@@ -78,6 +83,7 @@ impl Repository {
     ) -> Self {
         let gear = Gear::new(&keys.chunk_key);
         Self {
+            origin: Arc::clone(&store),
             store,
             keys: Arc::new(keys),
             config: Arc::new(config),
@@ -111,6 +117,11 @@ impl Repository {
     /// Makes a cutter for one way of cutting.
     pub fn cutter(&self, chunker: Chunker) -> Cutter {
         Cutter::new(&self.gear, chunker)
+    }
+
+    /// The same repository, read from its store alone: what lies in local copies proves nothing.
+    pub(crate) fn without_copies(&self) -> Self {
+        Self { store: Arc::clone(&self.origin), ..self.clone() }
     }
 
     /// Refuses to go on when the repository needs a feature for writing that is not known here.

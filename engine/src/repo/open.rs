@@ -45,6 +45,7 @@ pub fn open(store: Arc<dyn Store>, secret: &Secret, settings: &OpenSettings) -> 
     })?;
     let (keys, slot) = key_slots::unlock(&*store, id, secret)?;
     let state = State::open(settings.cache.as_deref(), id)?;
+    let origin = Arc::clone(&store);
     let store = cached(store, &state);
     let config = newest_config(&*store, &keys)?;
     if let Some(feature) = Config::unknown_feature(&config.features_read) {
@@ -52,6 +53,7 @@ pub fn open(store: Arc<dyn Store>, secret: &Secret, settings: &OpenSettings) -> 
         return Err(Error::new(Kind::NewerFormat, message));
     }
     let mut repo = Repository::new(store, keys, config, state, slot);
+    repo.origin = origin;
     repo.accepts_rollback = settings.accepts_rollback;
     Ok(repo)
 }
@@ -91,7 +93,7 @@ fn newest_config(store: &dyn Store, keys: &Keys) -> Result<Config> {
     })
 }
 
-pub(super) fn read_config(
+pub(crate) fn read_config(
     store: &dyn Store,
     keys: &Keys,
     generation: u32,

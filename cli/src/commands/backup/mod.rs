@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use engine::backup::{Options, Parent};
+use engine::browse::{Selector, snapshots};
 use engine::chunk::compression::Level;
 use engine::repo::Repository;
 use engine::repo::history::History;
@@ -19,7 +20,6 @@ use crate::args::DryRun;
 use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
 use crate::repository::actor;
-use crate::snapshot_name::{self, Candidate, Filter};
 use crate::{size, time};
 use request::Request;
 
@@ -158,10 +158,8 @@ fn options(
         _ if args.force => Parent::None,
         None => Parent::Newest,
         Some(name) => {
-            let all = History::load(repository, &context.ambient)?.snapshots();
-            let candidates: Vec<Candidate<'_>> = all.iter().map(Candidate::of).collect();
-            let at = snapshot_name::choose(name, &Filter::default(), &candidates)?;
-            Parent::Given(all[at].id)
+            let history = History::load(repository, &context.ambient)?;
+            Parent::Given(snapshots::pick(&history, name, &Selector::default())?.id)
         }
     };
     Ok(Options {

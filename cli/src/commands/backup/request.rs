@@ -12,7 +12,7 @@ use engine::source::files::excludes;
 use super::Args;
 use crate::args::split_tags;
 use crate::failure::Failure;
-use crate::snapshot_name::SnapshotName;
+use crate::snapshot_name;
 
 /// Kinds of source that have a meaning but are not part of this program yet.
 const NOT_BUILT: [&str; 9] = [
@@ -64,7 +64,7 @@ pub(crate) struct Request {
     /// Tags, each once.
     pub(crate) tags: Vec<String>,
     /// Snapshot to compare with.
-    pub(crate) parent: Option<SnapshotName>,
+    pub(crate) parent: Option<String>,
 }
 
 impl Request {
@@ -95,15 +95,14 @@ impl Request {
             excludes.extend(patterns_of(file)?);
         }
         let mut tags: Vec<String> = args.tags.iter().flat_map(|set| split_tags(set)).collect();
-        tags.retain(|tag| !tag.is_empty());
         tags.sort();
         tags.dedup();
-        let parent = args.parent.as_deref().map(SnapshotName::parse).transpose();
+        let parent = args.parent.as_deref().map(snapshot_name::parse).transpose()?;
         Ok(Self {
             sources,
             excludes,
             tags,
-            parent: parent.map_err(Failure::usage)?,
+            parent,
         })
     }
 }

@@ -19,12 +19,13 @@ use crate::error::{Error, Kind, Result};
 use crate::repo::Repository;
 
 const FILE: &str = "index-table";
-const MAGIC: &[u8; 16] = b"strongroom tbl 1";
+const MAGIC: &[u8; 16] = b"strongroom tbl 2";
 const PREFIX_BYTES: usize = 16 + 16 + 8 + 8;
 /// Places kept in memory before they go to runs.
 const MEMORY_PLACES_MAX: usize = 100_000;
 
-type Tail = (Vec<PackRef>, Vec<BlobId>, Vec<ObjectHash>);
+/// Packs, bases, segments, and the segments that those supersede.
+type Tail = (Vec<PackRef>, Vec<BlobId>, Vec<ObjectHash>, Vec<ObjectHash>);
 
 /// A merge under way.
 pub(super) struct Merge {
@@ -32,24 +33,31 @@ pub(super) struct Merge {
     pack_numbers: HashMap<ObjectHash, u32>,
     bases: Vec<BlobId>,
     segments: Vec<ObjectHash>,
+    superseded: Vec<ObjectHash>,
     memory: Vec<Place>,
     runs: Option<BufWriter<File>>,
     run_lengths: Vec<usize>,
     folder: Option<std::path::PathBuf>,
+    /// Whether the table stays in the folder for later runs.
+    is_kept: bool,
 }
 
 impl Merge {
-    pub(super) fn new(repo: &Repository) -> Result<Self> {
-        Ok(Self {
+    /// Starts a merge whose table is kept in the state folder, or is for this run alone; it leaves
+    /// out the segments that are `superseded`.
+    pub(super) fn new(repo: &Repository, is_kept: bool, superseded: Vec<ObjectHash>) -> Self {
+        Self {
             packs: Vec::new(),
             pack_numbers: HashMap::new(),
             bases: Vec::new(),
             segments: Vec::new(),
+            superseded,
             memory: Vec::new(),
             runs: None,
             run_lengths: Vec::new(),
             folder: repo.state.folder().map(Path::to_path_buf),
-        })
+            is_kept,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -167,12 +175,12 @@ impl Merge {
 
     fn write_file(&mut self, repo: &Repository) -> io::Result<Table> {
         self.memory.sort_unstable_by_key(|place| (place.entry.id, place.pack));
-        let aside = repo.state.path("index-table.new");
+        let aside = repo.state.path("index-table.new").filter(|_| self.is_kept);
         let file = match &aside {
             Some(path) => {
                 File::options().read(true).write(true).create(true).truncate(true).open(path)?
             }
-            None => unnamed(None)?,
+            None => unnamed(self.folder.as_deref())?,
         };
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let count = self.len();
@@ -180,6 +188,7 @@ impl Merge {
             std::mem::take(&mut self.packs),
             std::mem::take(&mut self.bases),
             std::mem::take(&mut self.segments),
+            std::mem::take(&mut self.superseded),
         );
         out.write_all(MAGIC)?;
         out.write_all(&repo.id().0)?;
@@ -193,8 +202,9 @@ impl Merge {
         if let (Some(aside), Some(path)) = (&aside, repo.state.path(FILE)) {
             std::fs::rename(aside, path)?;
         }
-        let (packs, bases, segments) = tail;
-        Ok(Table::in_file(Mapped::new(&file)?, PREFIX_BYTES, count, packs, bases, segments))
+        let (packs, bases, segments, superseded) = tail;
+        let map = Mapped::new(&file)?;
+        Ok(Table::in_file(map, PREFIX_BYTES, count, packs, bases, segments, superseded))
     }
 
     fn merge_runs(&mut self, out: &mut impl Write) -> io::Result<()> {
@@ -262,6 +272,6 @@ pub(super) fn open_cached(repo: &Repository) -> Option<Table> {
     if blake3::hash(encoded).as_bytes() != hash {
         return None;
     }
-    let (packs, bases, segments): Tail = codec::decode("index table", encoded).ok()?;
-    Some(Table::in_file(map, PREFIX_BYTES, count, packs, bases, segments))
+    let (packs, bases, segments, superseded): Tail = codec::decode("index table", encoded).ok()?;
+    Some(Table::in_file(map, PREFIX_BYTES, count, packs, bases, segments, superseded))
 }

@@ -4,7 +4,7 @@
 //! it was made of.
 
 use repo_format::index::{PackRef, Place};
-use repo_format::pack::Entry;
+use repo_format::pack::{Directory, Entry};
 use repo_format::{BlobId, ObjectHash};
 
 mod load;
@@ -13,8 +13,8 @@ mod merge;
 mod segment;
 mod table;
 
-pub(crate) use load::load;
-pub(crate) use segment::write as write_segment;
+pub(crate) use load::{Reading, load, load_afresh};
+pub(crate) use segment::{read as read_segment, write as write_segment};
 pub use table::Table;
 
 /// Everything that is known of where one blob lies.
@@ -42,6 +42,25 @@ pub struct Index {
 }
 
 impl Index {
+    /// Makes an index over directories that no segment holds yet.
+    pub(crate) fn of_directories(packs: Vec<(PackRef, Directory)>) -> Self {
+        let (mut refs, mut bases, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (pack, directory) in packs {
+            let number = u32::try_from(refs.len()).unwrap_or(u32::MAX);
+            let shift = u32::try_from(bases.len()).unwrap_or(u32::MAX);
+            refs.push(pack);
+            places.extend(directory.entries.into_iter().map(|mut entry| {
+                if entry.base_count > 0 {
+                    entry.base_first = entry.base_first.saturating_add(shift);
+                }
+                Place { pack: number, entry }
+            }));
+            bases.extend(directory.bases);
+        }
+        let table = Table::in_memory(places, refs, bases, Vec::new());
+        Self { recent: Some(table), ..Self::default() }
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         self.stored.iter().chain(&self.recent)
     }

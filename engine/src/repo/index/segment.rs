@@ -42,6 +42,32 @@ impl Segment {
     }
 }
 
+impl Segment {
+    /// What the segment says of each of its packs: entries in order of their frames, and bases.
+    pub(crate) fn directories(&self) -> Result<Vec<(PackRef, pack::Directory)>> {
+        let bases: Vec<BlobId> = self.bases().collect();
+        let mut packs: Vec<_> =
+            self.head.packs.iter().map(|pack| (*pack, pack::Directory::default())).collect();
+        for place in self.places() {
+            let place = place?;
+            // Checked by `places`: the pack and the bases are there.
+            let (_, directory) = &mut packs[place.pack as usize];
+            let mut entry = place.entry;
+            if entry.base_count > 0 {
+                let first = entry.base_first as usize;
+                entry.base_first = u32::try_from(directory.bases.len()).unwrap_or(u32::MAX);
+                let own = &bases[first..first + usize::from(entry.base_count)];
+                directory.bases.extend_from_slice(own);
+            }
+            directory.entries.push(entry);
+        }
+        for (_, directory) in &mut packs {
+            directory.entries.sort_unstable_by_key(|entry| entry.offset);
+        }
+        Ok(packs)
+    }
+}
+
 /// Context of the body: that of the object, then the hash of the sealed head, so that the two
 /// belong together.
 fn body_context(header: &Header, sealed_head: &[u8]) -> Vec<u8> {
@@ -100,15 +126,17 @@ pub(crate) fn read(repo: &Repository, hash: ObjectHash) -> Result<Segment> {
 
 fn decode(repo: &Repository, hash: ObjectHash, bytes: &[u8]) -> Result<Segment> {
     let fail = |reason| Err(DecodeError::new("index segment", 0, reason).into());
+    // The name first: a flipped version byte is damage, not a newer format.
+    let whole = bytes.len().saturating_sub(envelope::TRAILER_BYTES);
+    if blake3::hash(&bytes[..whole]).as_bytes() != &hash.0 {
+        return fail(Reason::WrongHash);
+    }
     let object = envelope::open(
         bytes,
         ObjectKind::IndexSegment,
         Some(repo.id()),
         limits::SEGMENT_BYTES_MAX,
     )?;
-    if object.hash != hash {
-        return fail(Reason::WrongHash);
-    }
     let Some((length, rest)) = object.body.split_first_chunk::<4>() else {
         return fail(Reason::Truncated);
     };

@@ -27,6 +27,8 @@ pub struct Table {
     bases: Vec<BlobId>,
     /// Segments that the table holds.
     pub(super) segments: Vec<ObjectHash>,
+    /// Segments whose content those repeat, so that the table leaves them out.
+    pub(super) superseded: Vec<ObjectHash>,
 }
 
 impl Table {
@@ -38,7 +40,7 @@ impl Table {
     ) -> Self {
         places.sort_unstable_by_key(|place| (place.entry.id, place.pack));
         let bytes = places.iter().flat_map(Place::encode).collect();
-        Self { bytes: Bytes::Memory(bytes), packs, bases, segments }
+        Self { bytes: Bytes::Memory(bytes), packs, bases, segments, superseded: Vec::new() }
     }
 
     pub(super) const fn in_file(
@@ -48,8 +50,9 @@ impl Table {
         packs: Vec<PackRef>,
         bases: Vec<BlobId>,
         segments: Vec<ObjectHash>,
+        superseded: Vec<ObjectHash>,
     ) -> Self {
-        Self { bytes: Bytes::File(map, start, count), packs, bases, segments }
+        Self { bytes: Bytes::File(map, start, count), packs, bases, segments, superseded }
     }
 
     fn rows(&self) -> &[[u8; PLACE]] {

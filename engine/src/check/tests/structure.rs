@@ -1,0 +1,1 @@
+//! What the trees and the index say of each other.
