@@ -12,11 +12,11 @@ use repo_format::{BlobId, ObjectHash, ObjectName, SlotId};
 
 use super::snapshots::PREFIX_DIGITS_MIN;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::repo::IndexedRepository;
 use crate::repo::blobs::{BlobReader, pack_name, read_directory};
 use crate::repo::history::{History, Loaded, Taken};
 use crate::repo::index::read_segment;
 use crate::repo::key_slots::{self, SlotInfo};
-use crate::repo::IndexedRepository;
 
 /// Most candidates that an error lists.
 const LISTED_MAX: usize = 8;
@@ -148,16 +148,21 @@ fn starts_with(id: &[u8; 32], digits: &[u8]) -> bool {
 fn unique<T>(kind: &str, digits: &str, all: impl Iterator<Item = (String, T)>) -> Result<T> {
     let digits = digits.to_ascii_lowercase();
     if digits.len() < PREFIX_DIGITS_MIN {
-        let what = format!("'{digits}' is too short: an id needs {PREFIX_DIGITS_MIN} digits or more");
+        let what =
+            format!("'{digits}' is too short: an id needs {PREFIX_DIGITS_MIN} digits or more");
         return Err(Error::new(Kind::NotFound, what));
     }
     let mut found: Vec<(String, T)> = all.filter(|(id, _)| id.starts_with(&digits)).collect();
     match found.len() {
         1 => Ok(found.swap_remove(0).1),
-        0 => Err(Error::new(Kind::NotFound, format!("no {kind} has an id that starts with {digits}"))),
+        0 => Err(Error::new(
+            Kind::NotFound,
+            format!("no {kind} has an id that starts with {digits}"),
+        )),
         count => {
             let ids: Vec<String> = found.into_iter().take(LISTED_MAX).map(|(id, _)| id).collect();
-            let what = format!("{count} ids of kind {kind} start with {digits}: {}", ids.join(", "));
+            let what =
+                format!("{count} ids of kind {kind} start with {digits}: {}", ids.join(", "));
             Err(Error::new(Kind::AmbiguousName, what))
         }
     }

@@ -111,7 +111,11 @@ impl Matcher {
                 .backslash_escape(true)
                 .build()
                 .map_err(wrong)?;
-            if pattern.contains('/') { paths.add(glob) } else { names.add(glob) };
+            if pattern.contains('/') {
+                paths.add(glob)
+            } else {
+                names.add(glob)
+            };
         }
         let build = |set: &GlobSetBuilder| {
             set.build().map_err(|error| {

@@ -109,9 +109,7 @@ fn summary_and_actor(event: &Event) -> (String, String) {
             let summary = format!("snapshot {snapshot} has the tags [{}]", tags.join(", "));
             (summary, shown(change.actor.as_str()))
         }
-        Event::Unknown(_) => {
-            ("a record that this program does not read".to_owned(), String::new())
-        }
+        Event::Unknown(_) => ("a record that this program does not read".to_owned(), String::new()),
     }
 }
 

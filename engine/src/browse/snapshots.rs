@@ -38,8 +38,8 @@ impl Selector {
     pub fn matches(&self, taken: &Taken) -> bool {
         let snapshot = &taken.snapshot;
         let has = |tag: &String| snapshot.tags.iter().any(|own| own.as_str() == tag);
-        let host = self.hosts.is_empty()
-            || self.hosts.iter().any(|host| snapshot.host.as_str() == host);
+        let host =
+            self.hosts.is_empty() || self.hosts.iter().any(|host| snapshot.host.as_str() == host);
         let tags = self.tags.is_empty()
             || self.tags.iter().any(|set| match set.as_slice() {
                 [] => snapshot.tags.is_empty(),

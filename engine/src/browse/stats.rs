@@ -64,7 +64,8 @@ pub fn whole(repo: &IndexedRepository) -> Whole {
         blobs.add(entry.plain_bytes, entry.stored_bytes);
     });
     for pack in repo.index().packs() {
-        let packs = if pack.is_metadata { &mut whole.metadata_packs } else { &mut whole.data_packs };
+        let packs =
+            if pack.is_metadata { &mut whole.metadata_packs } else { &mut whole.data_packs };
         *packs += 1;
         whole.pack_bytes += pack.total_bytes;
     }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use repo_format::BlobId;
 use repo_format::content::{Content, Extent, ListNode};
 use repo_format::pack::BlobKind;
-use repo_format::tree::{
-    Attribute, AttributeList, Attributes, Body, Entry, Metadata, Node, Time,
-};
+use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metadata, Node, Time};
 
 use super::cache::Cache;
 use crate::error::{Context as _, Error, Kind, Result};

@@ -47,7 +47,7 @@ pub struct PackSettings {
 }
 
 impl PackSettings {
-    /// Settings that keep packs, open and on their way, within three quarters of the budget.
+    /// Settings that keep packs, open and on their way, within half of the budget.
     pub fn within(
         budget: u64,
         pack_bytes: u64,
@@ -57,7 +57,7 @@ impl PackSettings {
     ) -> Self {
         // Two open data packs, those on their way, and one in the hands of each thread.
         let uploads = uploads.clamp(1, 8);
-        let share = budget / 4 * 3 / (uploads + threads + 2) as u64;
+        let share = budget / 2 / (uploads + threads + 2) as u64;
         let data_bytes = pack_bytes.min(share).clamp(1 << 20, 128 << 20);
         let metadata_bytes = data_bytes.min(8 << 20);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(32 << 20);
@@ -286,6 +286,9 @@ impl<'a> BlobWriter<'a> {
         };
         let full = {
             let mut slot = lock(&self.open[number]);
+            let is_full =
+                slot.as_ref().is_some_and(|pack| pack.bytes.len() + frame.len() > target);
+            let full = if is_full { slot.take() } else { None };
             let pack = slot.get_or_insert_with(|| {
                 let epoch = self.repo.keys.current().number;
                 let mut bytes = self.buffer(target);
@@ -295,7 +298,7 @@ impl<'a> BlobWriter<'a> {
             entry.offset = u32::try_from(pack.bytes.len()).unwrap_or(u32::MAX);
             pack.bytes.extend_from_slice(frame);
             pack.directory.entries.push(entry);
-            if pack.bytes.len() + frame.len().min(1 << 20) >= target { slot.take() } else { None }
+            full
         };
         match full {
             Some(pack) => self.send(pack, is_metadata),
@@ -303,22 +306,32 @@ impl<'a> BlobWriter<'a> {
         }
     }
 
+    /// Room for a pack and its directory.
+    const fn room(target: usize) -> usize {
+        target + target / 16 + (64 << 10)
+    }
+
     /// An empty buffer for a pack, used before where one is free.
     fn buffer(&self, target: usize) -> Vec<u8> {
+        let room = Self::room(target);
         let used = {
             let mut buffers = lock(&self.buffers);
-            let fitting = buffers.iter().position(|b| b.capacity() / 2 <= target);
+            let fitting = buffers.iter().position(|buffer| buffer.capacity() == room);
             fitting.map(|at| buffers.swap_remove(at))
         };
-        let mut bytes = used.unwrap_or_default();
+        let mut bytes = used.unwrap_or_else(|| Vec::with_capacity(room));
         bytes.clear();
-        bytes.reserve_exact(target + (64 << 10));
         bytes
     }
 
+    /// Keeps the buffer of a pack that has landed; one that grew is given back to the system.
     fn take_back(&self, bytes: Bytes) {
-        if let Ok(bytes) = bytes.try_into_mut() {
-            lock(&self.buffers).push(bytes.into());
+        let Ok(bytes) = bytes.try_into_mut() else { return };
+        let bytes = Vec::from(bytes);
+        let is_plain = bytes.capacity() == Self::room(self.settings.data_bytes);
+        let mut buffers = lock(&self.buffers);
+        if is_plain && buffers.len() < self.settings.uploads {
+            buffers.push(bytes);
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use repo_format::content::{Content, Extent};
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Body, Entry, LinkGroup};
+use repo_format::tree::{Body, Digest, Entry, LinkGroup};
 
 use super::super::cache::Cache;
 use super::super::view::{part_of, read_attributes};
@@ -63,7 +63,7 @@ pub(super) struct Source<'a> {
 
 struct FirstName {
     path: Vec<u8>,
-    digest: repo_format::tree::Digest,
+    digest: Digest,
 }
 
 impl<'a> Source<'a> {
@@ -96,9 +96,7 @@ impl<'a> Source<'a> {
         }
         let visited = match (&mut self.walk, self.single.take()) {
             (Some(walk), _) => walk.next(&mut self.reader)?,
-            (None, Some(entry)) => {
-                Some(Visited { path: entry.name.0.clone(), depth: 1, entry })
-            }
+            (None, Some(entry)) => Some(Visited { path: entry.name.0.clone(), depth: 1, entry }),
             (None, None) => None,
         };
         visited.map(|visited| self.begin(visited)).transpose()

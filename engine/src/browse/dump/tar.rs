@@ -250,9 +250,8 @@ fn set_name(header: &mut Header, records: &mut Records, path: &[u8]) {
     {
         // The part before the slash has 155 bytes of room, the part after it 100 and must not be
         // empty.
-        let divide = (1..path.len() - 1)
-            .rev()
-            .find(|&at| path[at] == b'/' && at <= ustar.prefix.len());
+        let divide =
+            (1..path.len() - 1).rev().find(|&at| path[at] == b'/' && at <= ustar.prefix.len());
         if let Some(at) = divide.filter(|at| path.len() - at - 1 <= ustar.name.len()) {
             ustar.prefix[..at].copy_from_slice(&path[..at]);
             let rest = &path[at + 1..];

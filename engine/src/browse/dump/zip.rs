@@ -123,11 +123,8 @@ fn options(
     size: u64,
 ) -> Result<FileOptions<'static, 'static, ExtendedFileOptions>> {
     let is_file = kind == 0o100_000;
-    let method = if is_file && size > 0 {
-        CompressionMethod::Deflated
-    } else {
-        CompressionMethod::Stored
-    };
+    let method =
+        if is_file && size > 0 { CompressionMethod::Deflated } else { CompressionMethod::Stored };
     let seconds = entry.metadata.mtime.seconds;
     let mut options = FileOptions::<ExtendedFileOptions>::default()
         .compression_method(method)

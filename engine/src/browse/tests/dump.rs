@@ -51,6 +51,7 @@ fn files_of_every_shape_come_out_whole() {
         ("none", file("")),
         ("slice", node(Thing::Slice(noise(2, 9000), 100, 5000))),
         ("sparse", node(Thing::Sparse(parts.clone()))),
+        ("holey", node(Thing::Holey(parts.clone()))),
         ("dir", folder([])),
     ]);
     let view = view_of(&world, &root);
@@ -60,6 +61,7 @@ fn files_of_every_shape_come_out_whole() {
         ("none", Vec::new()),
         ("slice", noise(2, 9000)[100..5100].to_vec()),
         ("sparse", flat(&parts)),
+        ("holey", flat(&parts)),
     ];
     for (name, bytes) in truth {
         let (out, result) = dump(&world, &view, name);
@@ -108,8 +110,9 @@ fn a_dump_stops_when_its_output_fails_or_it_is_asked_to() {
         for room in [0, 100, 10_000] {
             let mut out = Full(room);
             let settings = Settings::default();
-            let error = archive(view.repo(), &view.root(), format, &mut out, settings, &world.ambient)
-                .unwrap_err();
+            let error =
+                archive(view.repo(), &view.root(), format, &mut out, settings, &world.ambient)
+                    .unwrap_err();
             assert_eq!(error.kind(), Kind::Target);
             let source = std::error::Error::source(&error).unwrap();
             let source = source.downcast_ref::<std::io::Error>().unwrap();
@@ -127,7 +130,10 @@ fn zoo() -> Node {
         ("a.txt", file("hello").with_attribute("user.a=b%", b"v\nal\0ue")),
         ("big", file(noise(1, 700_001))),
         ("device", node(Thing::Other(Body::BlockDevice { major: 8, minor: 17 }))),
-        ("dir", folder([("again", file(noise(3, 100)).linked(5)), ("empty", folder([]).mode(0o1777))])),
+        (
+            "dir",
+            folder([("again", file(noise(3, 100)).linked(5)), ("empty", folder([]).mode(0o1777))]),
+        ),
         ("fifo", node(Thing::Other(Body::Fifo))),
         ("first", file(noise(3, 100)).linked(5)),
         ("link", node(Thing::Link(b"dir/../a.txt".to_vec()))),
@@ -231,7 +237,10 @@ fn a_tar_reads_back_with_everything_in_it() {
     assert!(has(b"SCHILY.xattr.user.large", &noise(6, 900)));
     let header = &kinds[&b"device"[..]].0;
     assert_eq!(header.entry_type(), tar::EntryType::Block);
-    assert_eq!((header.device_major().unwrap(), header.device_minor().unwrap()), (Some(8), Some(17)));
+    assert_eq!(
+        (header.device_major().unwrap(), header.device_minor().unwrap()),
+        (Some(8), Some(17))
+    );
     assert_eq!(kinds[&b"link"[..]].1.as_deref(), Some(&b"dir/../a.txt"[..]));
     assert_eq!(kinds[&b"longlink"[..]].1.as_deref(), Some("t/".repeat(150).as_bytes()));
     assert_eq!(kinds[&b"fifo"[..]].0.entry_type(), tar::EntryType::Fifo);
@@ -304,9 +313,10 @@ fn an_archive_that_failed_is_not_taken_for_a_whole_one() {
         let (is_content, said) = run("tar", &["-t", "-f", "-"], &out);
         assert!(!is_content, "{error}: {said}");
         let mut reader = tar::Archive::new(&out[..]);
-        let read = reader.entries().unwrap().try_for_each(|entry| {
-            std::io::copy(&mut entry?, &mut std::io::sink()).map(|_| ())
-        });
+        let read = reader
+            .entries()
+            .unwrap()
+            .try_for_each(|entry| std::io::copy(&mut entry?, &mut std::io::sink()).map(|_| ()));
         assert!(read.is_err(), "{error}");
         let (out, result) = pack_up(&world, &view, Format::Zip);
         assert_eq!(result.unwrap_err().kind(), Kind::Damaged);
@@ -331,7 +341,11 @@ fn a_zip_reads_back() {
     let view = view_of(&world, &zoo());
     let (out, result) = pack_up(&world, &view, Format::Zip);
     let report = result.unwrap();
-    assert_eq!((report.directories, report.skipped), (3, 3), "device, pipe and socket are left out");
+    assert_eq!(
+        (report.directories, report.skipped),
+        (3, 3),
+        "device, pipe and socket are left out"
+    );
     let mut archive = zip::ZipArchive::new(Cursor::new(&out[..])).unwrap();
     let (mut files, mut links) = (BTreeMap::new(), 0);
     for number in 0..archive.len() {

@@ -17,8 +17,7 @@ fn search(world: &World, query: &Query) -> (Vec<(usize, String)>, find::Report) 
         found.push((number, shown(&one.visited.path)));
         Ok(())
     };
-    let report =
-        find(&world.indexed(), &snapshots, query, &mut take, &world.ambient).unwrap();
+    let report = find(&world.indexed(), &snapshots, query, &mut take, &world.ambient).unwrap();
     (found, report)
 }
 
@@ -238,8 +237,7 @@ fn equal_parts_are_not_read() {
     let Body::Directory { tree, .. } = bob.body else { panic!("a directory") };
     world.damage(tree);
     let (a, b) = (old.snapshot.root, new.snapshot.root);
-    let error =
-        diff::diff(&world.indexed(), a, b, &mut |_| Ok(()), &world.ambient).unwrap_err();
+    let error = diff::diff(&world.indexed(), a, b, &mut |_| Ok(()), &world.ambient).unwrap_err();
     assert_eq!(error.kind(), Kind::Damaged);
     assert!(error.to_string().contains("/home/bob"), "{error}");
 }

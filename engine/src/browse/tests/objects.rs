@@ -18,7 +18,9 @@ fn every_kind_of_object_is_shown() {
         cat::read(&repo, &history, &target).unwrap()
     };
     assert!(matches!(show("config", ""), Object::Config(config) if config.generation == 0));
-    let Object::Snapshot(taken) = show("snapshot", &id.to_hex()[..10]) else { panic!("a snapshot") };
+    let Object::Snapshot(taken) = show("snapshot", &id.to_hex()[..10]) else {
+        panic!("a snapshot")
+    };
     assert_eq!(taken.id, id);
     assert!(matches!(show("record", &id.to_hex()), Object::Record(_)));
     let tree = taken.snapshot.root.to_hex();
@@ -35,7 +37,9 @@ fn every_kind_of_object_is_shown() {
     assert!(plain_bytes > 400_000 && !head.packs.is_empty());
     let mut kinds = std::collections::BTreeMap::new();
     for pack in repo.index().packs() {
-        let Object::Pack(_, directory) = show("pack", &pack.hash.to_hex()[..16]) else { panic!("a pack") };
+        let Object::Pack(_, directory) = show("pack", &pack.hash.to_hex()[..16]) else {
+            panic!("a pack")
+        };
         for entry in directory.entries {
             let shown = show("blob", &entry.id.to_hex());
             kinds.insert(entry.kind, std::mem::discriminant(&shown));
@@ -73,10 +77,8 @@ fn sizes_tell_what_is_shared_and_what_is_not() {
     let empty = stats::of_snapshots(&world.indexed(), &[], &world.ambient).unwrap();
     assert_eq!(empty, stats::Sizes::default());
     let (both, one, two) = (noise(1, 500_000), noise(2, 40_960), noise(3, 81_920));
-    let mut root = folder([
-        ("both", file(both)),
-        ("d", folder([("deep", folder([("one", file(one))]))])),
-    ]);
+    let mut root =
+        folder([("both", file(both)), ("d", folder([("deep", folder([("one", file(one))]))]))]);
     world.snapshot(&root, "till", 1);
     root.put("d/deep/one", file(two));
     world.snapshot(&root, "till", 2);
@@ -85,11 +87,8 @@ fn sizes_tell_what_is_shared_and_what_is_not() {
     assert_eq!(sizes.restore_bytes, 540_960 + 581_920);
     assert_eq!(sizes.data.plain_bytes, 500_000 + 40_960 + 81_920);
     assert!(sizes.data.stored_bytes > sizes.data.plain_bytes, "noise does not compress");
-    let unique: Vec<(u64, u64)> = sizes
-        .rows
-        .iter()
-        .map(|row| (row.unique.count, row.restore_bytes))
-        .collect();
+    let unique: Vec<(u64, u64)> =
+        sizes.rows.iter().map(|row| (row.unique.count, row.restore_bytes)).collect();
     // Blobs of one file, and the three directories above it.
     assert_eq!(unique, [(10 + 3, 540_960), (20 + 3, 581_920)]);
     assert!(sizes.rows[0].unique.plain_bytes > 40_960);
@@ -99,7 +98,10 @@ fn sizes_tell_what_is_shared_and_what_is_not() {
     let whole = stats::whole(&world.indexed());
     assert_eq!((whole.data, whole.metadata), (sizes.data, sizes.metadata));
     assert_eq!(whole.data_packs, world.packs() as u64);
-    assert_eq!(whole.data_packs + whole.metadata_packs, world.indexed().index().packs().len() as u64);
+    assert_eq!(
+        whole.data_packs + whole.metadata_packs,
+        world.indexed().index().packs().len() as u64
+    );
 
     // The same snapshot twice has nothing of its own.
     let twice = [taken[0].clone(), taken[0].clone(), taken[1].clone()];

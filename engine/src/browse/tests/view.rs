@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use repo_format::content::Content;
-use repo_format::tree::{Body, Entry};
+use repo_format::tree::{self, Body, Entry};
 
 use super::world::{Node, Part, Thing, World, file, flat, folder, node, noise};
 use crate::browse::view::{Caches, View, name_after};
@@ -40,7 +40,12 @@ fn paths_are_looked_up_component_by_component_and_links_are_not_followed() {
     assert_eq!(name(b"").unwrap(), b"");
     assert_eq!(name(b"/").unwrap(), b"");
     for absent in [
-        &b"/home/bob"[..], b"/home/ann/a.txt/x", b"/link/ann", b"/home/../home", b"/home/empty/x", b"zzz",
+        &b"/home/bob"[..],
+        b"/home/ann/a.txt/x",
+        b"/link/ann",
+        b"/home/../home",
+        b"/home/empty/x",
+        b"zzz",
     ] {
         assert_eq!(name(absent), None, "{}", shown(absent));
     }
@@ -52,9 +57,8 @@ fn a_directory_of_thousands_is_paged_from_anywhere() {
     let world = World::new();
     let view = view_of(&world, &folder([("d", many(5000))]));
     let tree = tree_of(&view.lookup(b"d").unwrap().unwrap());
-    let names = |page: &[Entry]| -> Vec<String> {
-        page.iter().map(|entry| shown(&entry.name)).collect()
-    };
+    let names =
+        |page: &[Entry]| -> Vec<String> { page.iter().map(|entry| shown(&entry.name)).collect() };
     let page = view.list(tree, b"file-02500", 100).unwrap();
     let expected: Vec<String> = (2500..2600).map(|n| format!("file-{n:05}")).collect();
     assert_eq!(names(&page), expected);
@@ -78,14 +82,24 @@ fn a_directory_of_thousands_is_paged_from_anywhere() {
 }
 
 #[test]
-fn one_lookup_among_thousands_reads_few_nodes() {
+fn one_lookup_among_thousands_reads_one_node_a_level() {
     let world = World::new();
-    let id = world.snapshot(&many(5000), "till", 1);
+    let id = world.snapshot(&many(8000), "till", 1);
     let view = View::new(&world.indexed(), &world.taken(id));
-    view.lookup(b"file-04321").unwrap().unwrap();
-    let once = view.caches().bytes();
-    view.list(world.taken(id).snapshot.root, b"", usize::MAX).unwrap();
-    assert!(once * 2 < view.caches().bytes(), "{once} of {}", view.caches().bytes());
+    let root = view.node(world.taken(id).snapshot.root, None).unwrap();
+    let tree::Node::Inner { children, .. } = &*root else { panic!("more than one leaf") };
+    let name = b"file-04321";
+    let holder = children.partition_point(|child| child.first_name.0.as_slice() <= &name[..]) - 1;
+    for (at, child) in children.iter().enumerate() {
+        if at != holder {
+            world.damage(child.id);
+        }
+    }
+    // Nothing that is damaged is needed.
+    let view = View::new(&world.indexed(), &world.taken(id));
+    let entry = view.lookup(name).unwrap().unwrap();
+    assert_eq!(view.list(world.taken(id).snapshot.root, name, 1).unwrap(), [entry]);
+    assert!(view.list(world.taken(id).snapshot.root, b"", usize::MAX).is_err());
 }
 
 #[test]
@@ -127,7 +141,8 @@ fn ranges_of_files_are_what_was_saved() {
         assert!(view.read_at(&entry, bytes.len() as u64, 10).unwrap().is_empty());
         assert!(view.read_at(&entry, u64::MAX, usize::MAX).unwrap().is_empty());
         for throw in dice.chunks(8) {
-            let number = |at: usize| u32::from_le_bytes(throw[at..at + 4].try_into().unwrap()) as usize;
+            let number =
+                |at: usize| u32::from_le_bytes(throw[at..at + 4].try_into().unwrap()) as usize;
             let offset = number(0) % (bytes.len() + 10);
             let length = number(4) % 30_000;
             let start = offset.min(bytes.len());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use repo_format::codec::Text;
@@ -9,10 +10,11 @@ use repo_format::content::{Chunker, Content, Extent};
 use repo_format::history::{Event, Snapshot, Statistics};
 use repo_format::object_name::prefix;
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, LinkGroup, Metadata, Time};
+use repo_format::tree::{
+    Attribute, AttributeList, Attributes, Body, Digest, Entry, LinkGroup, Metadata, Time,
+};
 use repo_format::{BlobId, SnapshotId};
 
-use crate::Ambient;
 use crate::chunk::compression::Level;
 use crate::crypto::passphrase::Cost;
 use crate::repo::contents::ContentBuilder;
@@ -22,6 +24,7 @@ use crate::repo::packer::{BlobWriter, PackSettings, Scratch};
 use crate::repo::trees::{Directory, DirectoryBuilder};
 use crate::repo::{IndexedRepository, Repository, Secret};
 use crate::store::{MemoryStore, Put, Store as _};
+use crate::{Ambient, Clock};
 
 /// Something to save.
 #[derive(Clone)]
@@ -30,6 +33,8 @@ pub(super) enum Thing {
     File(Vec<u8>),
     /// Data and holes.
     Sparse(Vec<Part>),
+    /// Data and holes, each data between holes, with the digest of files with long holes.
+    Holey(Vec<Part>),
     /// A file that shares a blob: the whole blob, first byte, bytes.
     Slice(Vec<u8>, u32, u32),
     Folder(BTreeMap<Vec<u8>, Node>),
@@ -113,6 +118,16 @@ pub(super) fn noise(seed: u32, length: usize) -> Vec<u8> {
     out
 }
 
+/// A clock that goes on by a second each time it is asked, so that records have an order.
+#[derive(Debug, Default)]
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now_ms(&self) -> i64 {
+        self.0.fetch_add(1000, Ordering::SeqCst)
+    }
+}
+
 pub(super) struct World {
     pub(super) store: MemoryStore,
     pub(super) repo: Repository,
@@ -127,7 +142,7 @@ impl World {
             Actor { host: "till".into(), user: "ann".into(), program: "strongroom test".into() };
         let cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
         let settings = Settings { cost, actor: actor.clone(), ..Settings::default() };
-        let ambient = Ambient::default();
+        let ambient = Ambient { clock: Arc::new(Ticking::default()), ..Ambient::default() };
         let secret = Secret::passphrase("pass");
         let repo = create(Arc::new(store.clone()), &secret, &settings, &ambient).unwrap();
         Self { store, repo, ambient, actor }
@@ -167,7 +182,7 @@ impl World {
         change: impl FnOnce(&mut Snapshot),
     ) -> SnapshotId {
         let repo = self.indexed();
-        let settings = PackSettings::within(64 << 20, 4 << 20, 1, Level::default());
+        let settings = PackSettings::within(64 << 20, 4 << 20, 1, 1, Level::default());
         let progress = crate::Progress::default();
         let directory = BlobWriter::with(&repo, settings, &progress, |writer| {
             let mut scratch = writer.scratch()?;
@@ -218,7 +233,12 @@ impl World {
     }
 }
 
-fn save(repo: &Repository, writer: &BlobWriter<'_>, scratch: &mut Scratch, node: &Node) -> Directory {
+fn save(
+    repo: &Repository,
+    writer: &BlobWriter<'_>,
+    scratch: &mut Scratch,
+    node: &Node,
+) -> Directory {
     let Thing::Folder(entries) = &node.thing else { panic!("not a folder") };
     let mut builder = DirectoryBuilder::new(repo);
     for (name, node) in entries {
@@ -241,7 +261,7 @@ fn body(repo: &Repository, writer: &BlobWriter<'_>, scratch: &mut Scratch, node:
     let whole = |bytes: &[u8], content| Body::File {
         size: bytes.len() as u64,
         content,
-        digest: *blake3::hash(bytes).as_bytes(),
+        digest: Digest::Plain(*blake3::hash(bytes).as_bytes()),
     };
     match &node.thing {
         Thing::File(bytes) if bytes.len() < 64 => whole(bytes, Content::inline(bytes)),
@@ -250,11 +270,29 @@ fn body(repo: &Repository, writer: &BlobWriter<'_>, scratch: &mut Scratch, node:
         }
         Thing::Lying(bytes) => {
             let content = cut(repo, writer, scratch, &[Part::Data(bytes.clone())]);
-            Body::File { size: bytes.len() as u64, content, digest: [7; 32] }
+            Body::File { size: bytes.len() as u64, content, digest: Digest::Plain([7; 32]) }
         }
         Thing::Sparse(parts) => {
             let content = cut(repo, writer, scratch, parts);
             whole(&flat(parts), content)
+        }
+        Thing::Holey(parts) => {
+            let content = cut(repo, writer, scratch, parts);
+            let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
+            for part in parts {
+                match part {
+                    Part::Hole(length) => at += length,
+                    Part::Data(bytes) => {
+                        let length = bytes.len() as u64;
+                        hasher
+                            .update(&at.to_le_bytes())
+                            .update(bytes)
+                            .update(&length.to_le_bytes());
+                        at += length;
+                    }
+                }
+            }
+            Body::File { size: at, content, digest: Digest::Sparse(*hasher.finalize().as_bytes()) }
         }
         Thing::Slice(blob, offset, length) => {
             let id = writer.save(scratch, BlobKind::Data, blob).unwrap();
@@ -283,7 +321,12 @@ pub(super) fn flat(parts: &[Part]) -> Vec<u8> {
     out
 }
 
-fn cut(repo: &Repository, writer: &BlobWriter<'_>, scratch: &mut Scratch, parts: &[Part]) -> Content {
+fn cut(
+    repo: &Repository,
+    writer: &BlobWriter<'_>,
+    scratch: &mut Scratch,
+    parts: &[Part],
+) -> Content {
     let mut builder = ContentBuilder::new();
     for part in parts {
         match part {
