@@ -48,6 +48,12 @@ pub fn run() -> std::process::ExitCode {
     std::process::ExitCode::from(code.number())
 }
 
+/// Runs the program on the given arguments, the program's name first, and gives its exit code.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    run_on(&arguments, Environment::of_process(), Streams::of_process(), false).number()
+}
+
 /// Allows as many open files as the system lets this process have: folders are held open while
 /// they are walked, and 1024 is soon reached. Where it cannot be raised, work goes on with less.
 fn raise_file_limit() {

@@ -361,6 +361,8 @@ impl Body {
             (VERSION, event_type::TAGS) => {
                 parts(rest).map(|(heads, event)| (heads, Event::Tags(event)))?
             }
+            // The heads come first in every type of this version, and count whoever wrote them.
+            (VERSION, _) => (codec::decode_start(RECORD, rest)?, Event::Unknown(found)),
             _ => (Vec::new(), Event::Unknown(found)),
         };
         Ok(Self { heads, event })
@@ -417,5 +419,6 @@ mod tests {
         let (_, body) = record();
         let read = Body::decode(200, &body.encode()).unwrap();
         assert_eq!(read.event, Event::Unknown(200));
+        assert_eq!(read.heads, body.heads);
     }
 }

@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-/// Body of a segment, decoded: places strictly ascending by blob and pack, then bases.
+/// Body of a segment, decoded: places ascending by blob and pack, then bases.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SegmentBody {
     /// The places.

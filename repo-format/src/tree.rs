@@ -226,6 +226,10 @@ impl Entry {
         }
         if let Attributes::Inline(list) = &m.attributes {
             check_attributes(list)?;
+            let bytes: usize = list.iter().map(|a| a.name.len() + a.value.len()).sum();
+            if bytes > limits::INLINE_BYTES_MAX {
+                return fail(Reason::OverLimit);
+            }
         }
         match &self.body {
             Body::File { size, content, .. } => content.check(*size),
