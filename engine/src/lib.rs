@@ -12,6 +12,7 @@ pub mod finding;
 pub mod keys;
 pub mod repair;
 pub mod repo;
+pub mod restore;
 pub mod source;
 pub mod store;
 pub mod target;

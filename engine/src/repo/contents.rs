@@ -148,7 +148,11 @@ impl Extents {
             Content::Extents { extents: list, .. } => extents.ready = placed(list, 0, from),
             Content::List { root, .. } => {
                 extents.pending.push((*root, None, 0, Some(size)));
-                extents.seek(reader, from)?;
+                // From the beginning there is nothing to pass over, so that damage of the first
+                // node is met by `next`, which goes on behind it.
+                if from > 0 {
+                    extents.seek(reader, from)?;
+                }
             }
         }
         Ok(extents)
