@@ -116,5 +116,7 @@ fn count_invoices(database: &Path) -> Result<u64> {
     if sound != "ok" {
         return Err(format!("the restored database is damaged: {sound}").into());
     }
-    Ok(connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?)
+    let count: i64 =
+        connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?;
+    Ok(count.try_into()?)
 }
