@@ -80,7 +80,8 @@ fn make_shop(shop: &Path) -> Result<()> {
     let database = shop.join("shop.db");
     let _ = fs::remove_file(&database);
     let mut connection = rusqlite::Connection::open(database)?;
-    connection.execute_batch("CREATE TABLE invoice (id INTEGER PRIMARY KEY, total REAL, note TEXT)")?;
+    connection
+        .execute_batch("CREATE TABLE invoice (id INTEGER PRIMARY KEY, total REAL, note TEXT)")?;
     let transaction = connection.transaction()?;
     for number in 1..=20_000_u32 {
         transaction.execute(
