@@ -209,12 +209,28 @@ impl<'a> Reading<'a> {
             let mut blobs = ids.get(&pack.pack.hash).cloned().unwrap_or_default();
             blobs.sort_unstable();
             blobs.dedup();
+            if pack.looks_whole() && self.is_whole_now(scratch, pack)? {
+                return Ok(());
+            }
             let lost = self.lost_of(scratch, pack, &blobs)?;
             lock(&damage).add(pack, why.clone(), lost, blobs.len());
             Ok(())
         };
         survey::for_each_of(suspects.len(), threads, self.run.ambient, Scratch::new, work)?;
         Ok(damage.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a suspect once more: what was wrong may have been the reading.
+    fn is_whole_now(&self, scratch: &mut Scratch, pack: &Pack) -> Result<bool> {
+        let _memory = self.budget.take(pack.listed.unwrap_or(0));
+        if let Err(error) = self.examine(scratch, pack) {
+            self.run.goes_on(error)?;
+            return Ok(false);
+        }
+        let what = "it was read wrong once and right the second time: the disk, the network or the \
+                    memory of this machine cannot be relied on";
+        lock(&self.notices).push(Finding::notice(pack.name.as_str(), what));
+        Ok(true)
     }
 
     /// Opens the blobs of a suspect one by one.

@@ -306,7 +306,8 @@ impl<'a> Walk<'a> {
     }
 
     fn odd_finding(&self, id: &BlobId, what: &str) -> Finding {
-        Finding::loss(format!("blob {id}"), format!("{what}; used by {}/", text_of(&self.path)))
+        let path: &[u8] = if self.path.is_empty() { b"/" } else { &self.path };
+        Finding::loss(format!("blob {id}"), format!("{what}; used by {}", text_of(path)))
     }
 
     /// Every place of a blob that is not known to be lost, with whether a segment names it.
