@@ -19,10 +19,9 @@ use super::catalog::Catalog;
 use super::damage::Damage;
 use super::losses::{Losses, text_of};
 use super::nodes::Nodes;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::repo::history::Taken;
-use crate::repo::index::{Index, Located};
 
 /// What is remembered of a node, or of another blob of metadata.
 #[derive(Debug, Clone, Copy)]
@@ -309,87 +308,6 @@ impl<'a> Walk<'a> {
         let path: &[u8] = if self.path.is_empty() { b"/" } else { &self.path };
         Finding::loss(format!("blob {id}"), format!("{what}; used by {}", text_of(path)))
     }
-
-    /// Every place of a blob that is not known to be lost, with whether a segment names it.
-    fn places(&self, id: &BlobId, kind: BlobKind) -> Vec<(Located, bool)> {
-        let of = |index: &Index, is_named: bool| -> Vec<(Located, bool)> {
-            let places = index.find_all(id).into_iter();
-            places
-                .filter(|l| l.entry.kind == kind && !self.damage.holds(&l.pack.hash, id))
-                .map(|located| (located, is_named))
-                .collect()
-        };
-        let mut places = of(&self.catalog.index, true);
-        places.extend(of(&self.catalog.unnamed, false));
-        places
-    }
-
-    /// Finds a blob without reading it; gives its plain length.
-    pub(super) fn find(&mut self, id: &BlobId, kind: BlobKind) -> Option<u32> {
-        // Nearly always the first place will do.
-        if let Some(located) = self.catalog.index.find(id)
-            && located.entry.kind == kind
-            && !self.damage.holds(&located.pack.hash, id)
-        {
-            return Some(located.entry.plain_bytes);
-        }
-        let found = self.places(id, kind).into_iter().next();
-        match found {
-            Some((located, is_named)) => {
-                if !is_named {
-                    self.damage.need_unnamed(located.pack.hash);
-                }
-                Some(located.entry.plain_bytes)
-            }
-            None => {
-                self.lack(id, kind);
-                None
-            }
-        }
-    }
-
-    /// Reads a blob of metadata into `plain`, from whichever place holds.
-    pub(super) fn read(&mut self, id: BlobId, kind: BlobKind) -> Result<bool> {
-        for (located, is_named) in self.places(&id, kind) {
-            match self.nodes.open(&located, &mut self.plain) {
-                Ok(()) => {
-                    if !is_named {
-                        self.damage.need_unnamed(located.pack.hash);
-                    }
-                    return Ok(true);
-                }
-                Err(error) => {
-                    let why = match error.kind() {
-                        Kind::NotFound => "it is missing".to_owned(),
-                        _ => format!("blob {} does not open: {error}", id.short()),
-                    };
-                    self.run.goes_on(error)?;
-                    self.damage.lose(&located.pack, id, &why);
-                }
-            }
-        }
-        self.lack(&id, kind);
-        Ok(false)
-    }
-
-    /// Remembers that a blob is needed and that no place has it.
-    fn lack(&mut self, id: &BlobId, kind: BlobKind) {
-        let mut places = self.catalog.index.find_all(id);
-        places.extend(self.catalog.unnamed.find_all(id));
-        places.retain(|located| located.entry.kind == kind);
-        if places.is_empty() {
-            let is_other = self.catalog.index.contains(id);
-            let why = if is_other {
-                "it is not of the kind it is used as"
-            } else {
-                "it is in no pack of the index"
-            };
-            self.losses.absent(*id, why);
-        }
-        for located in places {
-            self.damage.need(&located.pack.hash);
-        }
-    }
 }
 
 /// What a node adds up to, and its last name.
@@ -397,12 +315,16 @@ fn facts(node: &Node) -> (Memo, Option<&Bytes>) {
     let mut totals = Totals::default();
     let (level, entries, first, last) = match node {
         Node::Leaf(list) => {
-            list.iter().for_each(|entry| totals.add(&entry.totals()));
+            for entry in list {
+                totals.add(&entry.totals());
+            }
             let name = |entry: Option<&'_ Entry>| entry.map(|entry| hash_of(&entry.name.0));
             (0, list.len() as u64, name(list.first()), list.last().map(|entry| &entry.name))
         }
         Node::Inner { level, children } => {
-            children.iter().for_each(|child| totals.add(&child.totals));
+            for child in children {
+                totals.add(&child.totals);
+            }
             let entries = children.iter().fold(0, |sum: u64, c| sum.saturating_add(c.entries));
             let first = children.first().map(|child| hash_of(&child.first_name.0));
             (*level, entries, first, children.last().map(|child| &child.first_name))

@@ -25,7 +25,8 @@ fn worst(report: &Report, name: &ObjectName) -> Option<Severity> {
 }
 
 fn text(report: &Report) -> String {
-    report.findings.iter().map(|finding| format!("{:?} {finding}\n", finding.severity)).collect()
+    let lines = report.findings.iter().map(|f| format!("{:?} {f}", f.severity));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Checks that an object that was changed is found, by name.

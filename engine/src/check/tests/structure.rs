@@ -5,17 +5,18 @@ use std::sync::Arc;
 use repo_format::content::{Chunker, Content, Extent};
 use repo_format::object_name::{Meaning, prefix};
 use repo_format::pack::BlobKind;
-use repo_format::tree::Body;
+use repo_format::tree::{Body, Totals};
 use repo_format::{BlobId, ObjectHash, ObjectName};
 
 use super::{EVERYTHING, STRUCTURE, run, text, worst};
 use crate::check::{Options, Report, check};
+use crate::chunk::compression::Level;
 use crate::error::Kind;
 use crate::finding::Severity;
 use crate::repo::contents::ContentBuilder;
 use crate::repo::fixture::{Fixture, directory, file, folder, stored};
 use crate::repo::index::{read_segment, write_segment};
-use crate::repo::packer::Scratch;
+use crate::repo::packer::{BlobWriter, PackSettings, Scratch};
 use crate::repo::trees::Directory;
 use crate::repo::{OpenSettings, Repository, Secret, open};
 use crate::store::faulty::{Fault, Faulty};
@@ -56,7 +57,7 @@ fn references_of_the_wrong_kind_or_length_are_found() {
         let short = extents(vec![Extent::Blob { id, length: 4 }]);
         let far = extents(vec![Extent::Slice { id, offset: 3, length: 3 }]);
         let fits = extents(vec![Extent::Slice { id, offset: 3, length: 2 }]);
-        let as_tree = Directory { tree: id, entries: 0, totals: Default::default() };
+        let as_tree = Directory { tree: id, entries: 0, totals: Totals::default() };
         let list = Content::List { chunker: Chunker::Whole, root: id };
         let entries = [
             folder(b"as-tree", as_tree),
@@ -126,7 +127,7 @@ fn large_directories_and_long_lists_are_walked_to_their_end() {
 
 /// Folders in folders; the innermost holds an empty file.
 fn nested(
-    writer: &crate::repo::packer::BlobWriter<'_>,
+    writer: &BlobWriter<'_>,
     scratch: &mut Scratch,
     repo: &Repository,
     depth: usize,
@@ -181,10 +182,9 @@ fn foreign_objects_and_packs_without_a_segment_are_notices() {
     }
     let before = fixture.names(prefix::INDEX);
     let indexed = fixture.index();
-    let settings =
-        crate::repo::packer::PackSettings::within(1 << 30, 1 << 20, 1, Default::default());
+    let settings = PackSettings::within(1 << 30, 1 << 20, 1, Level::default());
     let progress = &fixture.ambient.progress;
-    crate::repo::packer::BlobWriter::with(&indexed, settings, progress, |writer| {
+    BlobWriter::with(&indexed, settings, progress, |writer| {
         writer.save(&mut writer.scratch()?, BlobKind::Data, b"of a backup that never ended")
     })
     .unwrap();
