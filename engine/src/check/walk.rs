@@ -30,13 +30,15 @@ pub(super) struct Memo {
     pub(super) sum: u64,
     first: u64,
     pub(super) level: u8,
+    /// Directories in directories below.
+    height: u16,
     pub(super) is_bad: bool,
 }
 
 impl Memo {
     /// What is remembered of a content list or of attributes, which have no first name.
     pub(super) const fn of_list(sum: u64, level: u8, is_bad: bool) -> Self {
-        Self { sum, first: 0, level, is_bad }
+        Self { sum, first: 0, level, height: 0, is_bad }
     }
 }
 
@@ -64,6 +66,14 @@ struct Frame {
     path_bytes: usize,
     /// Directories above.
     depth: usize,
+}
+
+impl Frame {
+    /// Is as high as what lies below it, and one more when that is a directory of its own.
+    fn rise_over(&mut self, below: &Memo, depth: usize) {
+        let step = u16::from(depth > self.depth);
+        self.memo.height = self.memo.height.max(below.height.saturating_add(step));
+    }
 }
 
 enum Next {
@@ -190,6 +200,7 @@ impl<'a> Walk<'a> {
         match self.stack.last_mut() {
             Some(above) => {
                 above.memo.is_bad |= frame.memo.is_bad;
+                above.rise_over(&frame.memo, frame.depth);
                 false
             }
             None => frame.memo.is_bad,
@@ -204,7 +215,15 @@ impl<'a> Walk<'a> {
             if !self.holds(id, &claim, &memo) {
                 return Ok(true);
             }
+            // Sound where it was met first, and perhaps too deep here.
+            if depth + usize::from(memo.height) > limits::PATH_DEPTH_MAX {
+                self.too_deep(&id);
+                return Ok(true);
+            }
             if !memo.is_bad || self.losses.is_full() {
+                if let Some(above) = self.stack.last_mut() {
+                    above.rise_over(&memo, depth);
+                }
                 return Ok(memo.is_bad);
             }
         }
@@ -272,8 +291,7 @@ impl<'a> Walk<'a> {
                 }
                 let path_bytes = self.path.len();
                 if depth >= limits::PATH_DEPTH_MAX {
-                    self.odd(tree, "it lies deeper than the format allows");
-                    self.blind();
+                    self.too_deep(tree);
                     return Ok(true);
                 }
                 let sum = sum_of(*entries, totals);
@@ -290,6 +308,11 @@ impl<'a> Walk<'a> {
         }
         self.path.truncate(above);
         Ok(is_bad)
+    }
+
+    fn too_deep(&mut self, id: &BlobId) {
+        self.odd(id, "it lies deeper than the format allows");
+        self.blind();
     }
 
     /// What lies below the path is not seen.
@@ -331,5 +354,5 @@ fn facts(node: &Node) -> (Memo, Option<&Bytes>) {
         }
     };
     let sum = sum_of(entries, &totals);
-    (Memo { sum, first: first.unwrap_or(0), level, is_bad: false }, last)
+    (Memo { sum, first: first.unwrap_or(0), level, height: 0, is_bad: false }, last)
 }

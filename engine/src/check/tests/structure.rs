@@ -146,9 +146,15 @@ fn a_tree_is_followed_as_deep_as_the_format_allows_and_no_deeper() {
     let report = run(&fixture, &STRUCTURE);
     assert!(report.findings.is_empty(), "{}", text(&report));
     assert_eq!(report.trees, 4097);
-    fixture.commit(|writer, scratch, repo| nested(writer, scratch, repo, 4097));
-    let report = run(&fixture, &STRUCTURE);
-    assert!(text(&report).contains("it lies deeper than the format allows"));
+    // Whichever of the two is walked first, the other one meets the folders that they share.
+    let deep = fixture.commit(|writer, scratch, repo| nested(writer, scratch, repo, 4097));
+    let alone = Options { snapshot: Some(deep), ..STRUCTURE };
+    for options in [STRUCTURE, alone] {
+        let report = run(&fixture, &options);
+        assert!(text(&report).contains("it lies deeper than the format allows"));
+        about(&report, &format!("snapshot {deep}"));
+        assert_eq!(report.findings.len(), 2);
+    }
 }
 
 #[test]
