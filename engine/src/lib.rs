@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 pub mod ambient;
+pub mod backup;
+pub mod browse;
 pub mod check;
 pub mod chunk;
 pub mod crypto;
@@ -10,6 +12,7 @@ pub mod finding;
 pub mod keys;
 pub mod repair;
 pub mod repo;
+pub mod restore;
 pub mod source;
 pub mod store;
 pub mod target;

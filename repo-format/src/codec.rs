@@ -26,7 +26,10 @@ const fn configuration() -> bincode::config::Configuration<
 ///
 /// # Panics
 /// Never for the records of this crate: their encodings cannot fail.
-#[expect(clippy::expect_used, reason = "writing to memory fails only where a record has no encoding")]
+#[expect(
+    clippy::expect_used,
+    reason = "writing to memory fails only where a record has no encoding"
+)]
 pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) {
     bincode::serde::encode_into_std_write(value, out, configuration())
         .expect("records of this crate have an encoding");
@@ -61,9 +64,20 @@ fn reason_of(error: &bincode::error::DecodeError) -> Reason {
     match error {
         E::UnexpectedEnd { .. } => Reason::Truncated,
         E::LimitExceeded => Reason::OverLimit,
-        E::UnexpectedVariant { .. } => Reason::Unsupported,
+        // What serde's derive says of an enum index that this version lacks.
+        E::OtherString(text) if text.contains("variant index") => Reason::Unsupported,
         _ => Reason::Invalid,
     }
+}
+
+/// Decodes a record at the start of `bytes`, whatever follows it.
+pub fn decode_start<'a, T>(record: &'static str, bytes: &'a [u8]) -> Result<T>
+where
+    T: Deserialize<'a>,
+{
+    bincode::serde::borrow_decode_from_slice::<T, _>(bytes, configuration())
+        .map(|(value, _)| value)
+        .map_err(|error| DecodeError::new(record, 0, reason_of(&error)))
 }
 
 /// Encodes a versioned record: one version byte, then the record.
@@ -218,6 +232,17 @@ mod tests {
         assert_eq!(decode::<u64>("number", &[5]).unwrap(), 5);
         let error = decode::<u64>("number", &[251, 5, 0]).unwrap_err();
         assert_eq!(error.reason, Reason::NotCanonical);
+    }
+
+    #[test]
+    fn an_unknown_variant_is_unsupported_and_an_impossible_option_invalid() {
+        #[derive(Debug, Serialize, Deserialize)]
+        enum Known {
+            One,
+        }
+        assert_eq!(decode::<Known>("known", &[1]).unwrap_err().reason, Reason::Unsupported);
+        assert_eq!(decode::<Option<u8>>("option", &[2]).unwrap_err().reason, Reason::Invalid);
+        assert!(matches!(decode::<Known>("known", &[0]), Ok(Known::One)));
     }
 
     #[test]

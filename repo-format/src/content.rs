@@ -143,9 +143,11 @@ fn check_extents(extents: &[Extent]) -> Result<u64> {
     let mut sum = 0_u64;
     for extent in extents {
         extent.check()?;
-        sum = sum
-            .checked_add(extent.length())
-            .ok_or(DecodeError::new(RECORD, 0, Reason::OverLimit))?;
+        sum = sum.checked_add(extent.length()).ok_or(DecodeError::new(
+            RECORD,
+            0,
+            Reason::OverLimit,
+        ))?;
     }
     Ok(sum)
 }

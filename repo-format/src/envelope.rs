@@ -138,6 +138,10 @@ pub fn open(
     if repository.is_some_and(|id| id != header.repository) {
         return fail(16, Reason::OtherRepository);
     }
+    // The class is outside every seal and signature: only what is named by its hash may carry one.
+    if header.class != 0 && !kind.is_named_by_hash() {
+        return fail(40, Reason::ReservedNotZero);
+    }
     let total = bytes.len() as u64;
     if total > bytes_max {
         return fail(32, Reason::OverLimit);
@@ -274,6 +278,18 @@ mod tests {
         let mut longer = bytes;
         longer.push(0);
         assert!(open_it(&longer).is_err());
+    }
+
+    #[test]
+    fn a_class_outside_packs_is_refused() {
+        let header = Header {
+            class: 3,
+            ..Header::new(ObjectKind::HistoryRecord, 0, RepositoryId([9; 16]))
+        };
+        let mut bytes = header.encode().to_vec();
+        finish(&mut bytes);
+        let error = open(&bytes, ObjectKind::HistoryRecord, None, 1 << 20).unwrap_err();
+        assert_eq!(error.reason, Reason::ReservedNotZero);
     }
 
     #[test]

@@ -361,6 +361,8 @@ impl Body {
             (VERSION, event_type::TAGS) => {
                 parts(rest).map(|(heads, event)| (heads, Event::Tags(event)))?
             }
+            // The heads come first in every type of this version, and count whoever wrote them.
+            (VERSION, _) => (codec::decode_start(RECORD, rest)?, Event::Unknown(found)),
             _ => (Vec::new(), Event::Unknown(found)),
         };
         Ok(Self { heads, event })
@@ -373,11 +375,7 @@ mod tests {
 
     fn record() -> (Record, Body) {
         let body = Body {
-            heads: vec![Head {
-                writer: WriterId([1; 16]),
-                seq: 4,
-                hash: ObjectHash([2; 32]),
-            }],
+            heads: vec![Head { writer: WriterId([1; 16]), seq: 4, hash: ObjectHash([2; 32]) }],
             event: Event::Tags(TagChange {
                 snapshot: ObjectHash([3; 32]),
                 tags: vec![Text::new("month-end")],
@@ -421,5 +419,6 @@ mod tests {
         let (_, body) = record();
         let read = Body::decode(200, &body.encode()).unwrap();
         assert_eq!(read.event, Event::Unknown(200));
+        assert_eq!(read.heads, body.heads);
     }
 }

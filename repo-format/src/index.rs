@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-/// Body of a segment, decoded: places strictly ascending by blob and pack, then bases.
+/// Body of a segment, decoded: places ascending by blob and pack, then bases.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SegmentBody {
     /// The places.
@@ -148,9 +148,8 @@ impl SegmentBody {
 
     /// Decodes the plain bytes of the body that belongs to `head`.
     pub fn decode(bytes: &[u8], head: &SegmentHead) -> Result<Self> {
-        let fail = |offset: usize, reason| {
-            Err(DecodeError::new("index segment", offset as u64, reason))
-        };
+        let fail =
+            |offset: usize, reason| Err(DecodeError::new("index segment", offset as u64, reason));
         let places_end = head.entry_count as usize * Place::ENCODED_BYTES;
         if bytes.len() != places_end + head.base_count as usize * 32 {
             return fail(bytes.len(), Reason::WrongLength);

@@ -92,6 +92,9 @@ impl KeySlot {
         let object =
             envelope::open(bytes, ObjectKind::KeySlot, repository, limits::RECORD_BYTES_MAX)?;
         let mut fields = Fields::new(RECORD, object.body);
+        if object.header.epoch != 0 {
+            return fields.fail(Reason::ReservedNotZero);
+        }
         let id = SlotId(fields.array()?);
         let kind = fields.u8()?;
         fields.zeros(3)?;

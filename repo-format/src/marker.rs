@@ -35,7 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<RepositoryId> {
     let field = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(str::to_owned))
     };
-    let Some(major) = field("format").and_then(|major| major.parse::<u32>().ok()) else {
+    let Some(major) = field("format").and_then(|major| number(&major)) else {
         return fail(Reason::Invalid);
     };
     if major > FORMAT_MAJOR {
@@ -45,6 +45,12 @@ pub fn decode(bytes: &[u8]) -> Result<RepositoryId> {
         Some(id) if major == FORMAT_MAJOR && text.ends_with('\n') => Ok(id),
         _ => fail(Reason::Invalid),
     }
+}
+
+/// A number in its one spelling: digits, no sign, no leading zero.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]

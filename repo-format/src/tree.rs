@@ -152,9 +152,8 @@ pub enum Body {
         size: u64,
         /// Where the bytes are.
         content: Content,
-        /// Plain BLAKE3-256 of the whole content, holes read as zeros, so that other tools can
-        /// prove the file.
-        digest: [u8; 32],
+        /// Proof of the whole content that needs no key.
+        digest: Digest,
     },
     /// A directory.
     Directory {
@@ -190,6 +189,16 @@ pub enum Body {
     Socket,
 }
 
+/// Digest of a whole file. SPEC 6.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Digest {
+    /// Plain BLAKE3-256 of the content, holes read as zeros: what other tools compute.
+    Plain([u8; 32]),
+    /// BLAKE3-256 over each maximal run of bytes outside holes, in order: its offset, its bytes,
+    /// its length, both numbers as little-endian `u64`; for files whose holes are too long to hash.
+    Sparse([u8; 32]),
+}
+
 impl Entry {
     /// What the entry adds to its directory's totals.
     pub fn totals(&self) -> Totals {
@@ -217,6 +226,10 @@ impl Entry {
         }
         if let Attributes::Inline(list) = &m.attributes {
             check_attributes(list)?;
+            let bytes: usize = list.iter().map(|a| a.name.len() + a.value.len()).sum();
+            if bytes > limits::INLINE_BYTES_MAX {
+                return fail(Reason::OverLimit);
+            }
         }
         match &self.body {
             Body::File { size, content, .. } => content.check(*size),
@@ -308,7 +321,7 @@ mod tests {
             body: Body::File {
                 size: 2,
                 content: Content::inline(b"hi"),
-                digest: *blake3::hash(b"hi").as_bytes(),
+                digest: Digest::Plain(*blake3::hash(b"hi").as_bytes()),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Reads a stream in batches of whole chunks, and hashes it as it goes by.
+//! Reads a stream in batches of whole chunks.
 
 use std::io::{self, Read};
 
@@ -10,22 +10,31 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// A run of whole chunks of one stream.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The chunks, one after another.
-    pub bytes: Vec<u8>,
-    /// Length of each.
+    /// Room for the chunks; never made shorter, so that it is zeroed once.
+    room: Vec<u8>,
+    /// Bytes of it that are chunks.
+    used: usize,
+    /// Length of each chunk.
     pub lengths: Vec<u32>,
     /// Offset of the first in the stream.
     pub offset: u64,
+}
+
+impl Batch {
+    /// The chunks, one after another.
+    pub fn bytes(&self) -> &[u8] {
+        &self.room[..self.used]
+    }
 }
 
 /// Cuts a stream, a batch at a time.
 pub struct Batches<R> {
     reader: R,
     cutter: Cutter,
+    /// Bytes that were read and not cut yet.
     carry: Vec<u8>,
     offset: u64,
     at_end: bool,
-    digest: blake3::Hasher,
     batch_bytes: usize,
 }
 
@@ -44,47 +53,47 @@ impl<R: Read> Batches<R> {
     /// Starts with batches of another size; the cuts are the same.
     pub fn with_batch_bytes(reader: R, cutter: Cutter, batch_bytes: usize) -> Self {
         let batch_bytes = batch_bytes.max(cutter.chunk_bytes_max());
-        let digest = blake3::Hasher::new();
-        Self { reader, cutter, carry: Vec::new(), offset: 0, at_end: false, digest, batch_bytes }
+        Self { reader, cutter, carry: Vec::new(), offset: 0, at_end: false, batch_bytes }
     }
 
     /// Fills `batch` with the next chunks; `false` at the end of the stream.
     pub fn next_into(&mut self, batch: &mut Batch) -> io::Result<bool> {
-        batch.bytes.clear();
         batch.lengths.clear();
+        batch.used = 0;
         batch.offset = self.offset;
-        batch.bytes.append(&mut self.carry);
-        let carried = batch.bytes.len();
-        if !self.at_end {
-            let wanted = self.batch_bytes.saturating_sub(carried).max(1) as u64;
-            let read = self.reader.by_ref().take(wanted).read_to_end(&mut batch.bytes)?;
-            self.at_end = (read as u64) < wanted;
-            self.digest.update(&batch.bytes[carried..]);
+        if batch.room.len() < self.batch_bytes {
+            batch.room.resize(self.batch_bytes, 0);
         }
-        let mut at = 0;
-        while let Some(length) = self.cutter.cut(&batch.bytes[at..], self.at_end) {
-            at += length;
+        // What is carried is shorter than the longest chunk, and so than the batch.
+        let mut filled = self.carry.len();
+        batch.room[..filled].copy_from_slice(&self.carry);
+        self.carry.clear();
+        while !self.at_end && filled < self.batch_bytes {
+            match self.reader.read(&mut batch.room[filled..self.batch_bytes]) {
+                Ok(0) => self.at_end = true,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let bytes = &batch.room[..filled];
+        while let Some(length) = self.cutter.cut(&bytes[batch.used..], self.at_end) {
+            batch.used += length;
             batch.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
         }
-        self.carry.extend_from_slice(&batch.bytes[at..]);
-        batch.bytes.truncate(at);
-        self.offset += at as u64;
+        self.carry.extend_from_slice(&bytes[batch.used..]);
+        self.offset += batch.used as u64;
         Ok(!batch.lengths.is_empty())
     }
 
-    /// Ends the stream: its reader, its length in bytes and its plain BLAKE3 hash.
-    pub fn finish(self) -> (R, u64, [u8; 32]) {
-        (self.reader, self.offset, *self.digest.finalize().as_bytes())
+    /// Ends the stream.
+    pub fn into_reader(self) -> R {
+        self.reader
     }
 
     /// Bytes cut so far.
     pub const fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// Reader underneath.
-    pub const fn reader_mut(&mut self) -> &mut R {
-        &mut self.reader
     }
 }
 
@@ -111,11 +120,10 @@ mod tests {
         while batches.next_into(&mut batch).unwrap() {
             assert_eq!(batch.offset, joined.len() as u64);
             all.extend_from_slice(&batch.lengths);
-            joined.extend_from_slice(&batch.bytes);
+            joined.extend_from_slice(batch.bytes());
         }
         assert_eq!(joined, bytes);
-        let (_, length, digest) = batches.finish();
-        assert_eq!((length, digest), (bytes.len() as u64, *blake3::hash(bytes).as_bytes()));
+        assert_eq!(batches.offset(), bytes.len() as u64);
         all
     }
 

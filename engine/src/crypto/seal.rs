@@ -62,11 +62,7 @@ pub fn seal_in_place(
     buffer: &mut [u8],
 ) -> Result<[u8; TAG_BYTES], Error> {
     let tag = cipher(one_use)?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key([0; 12]),
-            Aad::from(aad),
-            buffer,
-        )
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key([0; 12]), Aad::from(aad), buffer)
         .map_err(|_| Error::NotAuthentic)?;
     tag.as_ref().try_into().map_err(|_| Error::NotAuthentic)
 }

@@ -126,9 +126,8 @@ impl<'a> BlobReader<'a> {
         });
         let bytes = bytes.with_context(doing)?;
         // A reader that shares the bytes keeps them; they are opened in a copy then.
-        let mut frame = bytes
-            .try_into_mut()
-            .unwrap_or_else(|shared| bytes::BytesMut::from(&shared[..]));
+        let mut frame =
+            bytes.try_into_mut().unwrap_or_else(|shared| bytes::BytesMut::from(&shared[..]));
         self.frames.open(self.repo, located, &mut frame, plain).with_context(doing)
     }
 }

@@ -136,14 +136,23 @@ pub struct Extents {
 
 impl Extents {
     /// Starts at the extent that covers `from`; inline content has no extents.
-    pub fn new(reader: &mut BlobReader<'_>, content: &Content, size: u64, from: u64) -> Result<Self> {
+    pub fn new(
+        reader: &mut BlobReader<'_>,
+        content: &Content,
+        size: u64,
+        from: u64,
+    ) -> Result<Self> {
         let mut extents = Self::default();
         match content {
             Content::Inline(_) => {}
             Content::Extents { extents: list, .. } => extents.ready = placed(list, 0, from),
             Content::List { root, .. } => {
                 extents.pending.push((*root, None, 0, Some(size)));
-                extents.seek(reader, from)?;
+                // From the beginning there is nothing to pass over, so that damage of the first
+                // node is met by `next`, which goes on behind it.
+                if from > 0 {
+                    extents.seek(reader, from)?;
+                }
             }
         }
         Ok(extents)

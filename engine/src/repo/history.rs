@@ -43,6 +43,10 @@ pub struct Taken {
     pub snapshot: Snapshot,
     /// Writer of the record.
     pub writer: WriterId,
+    /// Time of the commit by the writer's clock, in milliseconds since 1970.
+    pub committed_ms: i64,
+    /// Until when it must be kept; 0 for no such time.
+    pub retain_until_ms: i64,
 }
 
 /// The whole history.
@@ -214,6 +218,8 @@ impl History {
                     id: record.hash,
                     snapshot: (**snapshot).clone(),
                     writer: record.clear.writer,
+                    committed_ms: record.clear.time_ms,
+                    retain_until_ms: record.clear.retain_until_ms,
                 }),
                 _ => {}
             }
@@ -366,8 +372,7 @@ fn read_record(
         return Err(damaged("its signature does not hold"));
     }
     let key = &repo.keys.epoch(clear.epoch)?.history;
-    let plain =
-        seal::open(key, domain::HISTORY_BODY, &body_context(&clear), &record.sealed_body)?;
+    let plain = seal::open(key, domain::HISTORY_BODY, &body_context(&clear), &record.sealed_body)?;
     let body = Body::decode(clear.event_type, &plain)?;
     Ok(Loaded { name: name.clone(), clear, hash, body })
 }

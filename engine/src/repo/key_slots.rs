@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::Secret;
 use super::keys::{Keys, domain};
 use crate::crypto::passphrase::{self, Cost};
-use crate::crypto::seal::{self, Key};
 use crate::crypto::random;
+use crate::crypto::seal::{self, Key};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::store::{Put, Store};
 
@@ -93,12 +93,8 @@ pub(crate) fn add(
     let bundle = Zeroizing::new(keys.bundle().encode());
     slot.sealed_bundle =
         seal::seal(&wrap_key(&key), domain::KEY_SLOT, &bundle_context(&slot), &bundle)?;
-    slot.sealed_label = seal::seal(
-        &keys.current().label,
-        domain::LABEL,
-        &label_context(&slot),
-        &label.encode(),
-    )?;
+    slot.sealed_label =
+        seal::seal(&keys.current().label, domain::LABEL, &label_context(&slot), &label.encode())?;
     let name = ObjectName::key_slot(slot.id);
     store.put(&name, Bytes::from(slot.encode().0), Put::Create)?;
     Ok(slot.id)
@@ -121,7 +117,8 @@ fn names(store: &dyn Store) -> Result<Vec<(ObjectName, SlotId)>> {
 
 fn read(store: &dyn Store, name: &ObjectName, repository: RepositoryId) -> Result<KeySlot> {
     let bytes = store.get(name)?;
-    let slot = KeySlot::decode(&bytes, Some(repository)).with_context(|| format!("reading {name}"))?;
+    let slot =
+        KeySlot::decode(&bytes, Some(repository)).with_context(|| format!("reading {name}"))?;
     if ObjectName::key_slot(slot.id) == *name {
         Ok(slot)
     } else {

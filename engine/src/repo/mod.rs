@@ -26,7 +26,7 @@ pub mod keys;
 pub(crate) mod open;
 pub mod packer;
 pub mod prolly;
-mod session;
+pub(crate) mod session;
 mod state;
 pub(crate) mod survey;
 pub mod trees;

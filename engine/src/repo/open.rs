@@ -86,7 +86,10 @@ fn newest_config(store: &dyn Store, keys: &Keys) -> Result<Config> {
         newest = Some((config, hash));
     }
     newest.map(|(config, _)| config).ok_or_else(|| {
-        Error::new(Kind::Damaged, "the repository has no configuration; put config/ back from a copy")
+        Error::new(
+            Kind::Damaged,
+            "the repository has no configuration; put config/ back from a copy",
+        )
     })
 }
 

@@ -42,18 +42,27 @@ pub struct PackSettings {
     pub level: Level,
     /// Packs that may be on their way to the store at once.
     pub uploads: usize,
+    /// Whether to count only, and store nothing.
+    pub is_dry: bool,
 }
 
 impl PackSettings {
-    /// Settings that keep packs, open and on their way, within a share of the memory budget.
-    pub fn within(budget: u64, pack_bytes: u64, uploads: usize, level: Level) -> Self {
-        // Two open data packs, one open metadata pack, and those on their way.
+    /// Settings that keep packs, open and on their way, within half of the budget.
+    pub fn within(
+        budget: u64,
+        pack_bytes: u64,
+        threads: usize,
+        uploads: usize,
+        level: Level,
+    ) -> Self {
+        // Two open data packs, those on their way, and one in the hands of each thread.
         let uploads = uploads.clamp(1, 8);
-        let share = budget / 2 / (uploads as u64 + 3);
+        let share = budget / 2 / (uploads + threads + 2) as u64;
         let data_bytes = pack_bytes.min(share).clamp(1 << 20, 128 << 20);
         let metadata_bytes = data_bytes.min(8 << 20);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(32 << 20);
-        Self { data_bytes: size(data_bytes), metadata_bytes: size(metadata_bytes), level, uploads }
+        let (data_bytes, metadata_bytes) = (size(data_bytes), size(metadata_bytes));
+        Self { data_bytes, metadata_bytes, level, uploads, is_dry: false }
     }
 }
 
@@ -107,6 +116,8 @@ pub struct BlobWriter<'a> {
     landed: Mutex<Landed>,
     failure: Mutex<Option<Error>>,
     session: Session,
+    /// Buffers of packs that have landed, to be used again.
+    buffers: Mutex<Vec<Vec<u8>>>,
     queue: Sender<Finished>,
     receiver: Receiver<Finished>,
     /// What was saved so far.
@@ -143,6 +154,7 @@ impl<'a> BlobWriter<'a> {
             landed: Mutex::default(),
             failure: Mutex::default(),
             session: Session::begin(repo)?,
+            buffers: Mutex::default(),
             queue,
             receiver,
             saved: Saved::default(),
@@ -188,9 +200,12 @@ impl<'a> BlobWriter<'a> {
             return Ok(id);
         }
         self.check()?;
-        let entry = self.encode(scratch, id, kind, plain)?;
         self.saved.blobs_new.fetch_add(1, Ordering::Relaxed);
         self.saved.bytes_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
+        if self.settings.is_dry {
+            return Ok(id);
+        }
+        let entry = self.encode(scratch, id, kind, plain)?;
         self.append(entry, &scratch.frame)?;
         Ok(id)
     }
@@ -221,24 +236,23 @@ impl<'a> BlobWriter<'a> {
         let key = if kind.is_metadata() { &keys.metadata } else { &keys.data };
         let mut encoding = scratch.compressor.encode(plain, &mut scratch.encoded);
         for attempt in 0.. {
-            let context =
-                blob_context(self.repo.id(), id, kind, encoding, plain_bytes, &[]);
+            let context = blob_context(self.repo.id(), id, kind, encoding, plain_bytes, &[]);
             scratch.frame.clear();
             blob::seal_frame(&mut scratch.frame, key, id, &context, &scratch.encoded)?;
             scratch.check.clear();
             scratch.check.extend_from_slice(&scratch.frame);
-            let is_sound = blob::open_frame(&mut scratch.check, key, id, &context)
-                .is_ok_and(|encoded| {
+            let is_sound =
+                blob::open_frame(&mut scratch.check, key, id, &context).is_ok_and(|encoded| {
                     let decoder = &mut scratch.decompressor;
                     decoder.decode(encoding, encoded, plain_bytes, &mut scratch.plain).is_ok()
-                })
-                && scratch.plain == plain
-                && blob::blob_id(&self.repo.keys.id_key, kind, plain) == id;
+                }) && scratch.plain == plain
+                    && blob::blob_id(&self.repo.keys.id_key, kind, plain) == id;
             if is_sound {
                 break;
             }
             if attempt == 1 {
-                let what = "this machine does not compute reliably: a sealed blob did not open again";
+                let what =
+                    "this machine does not compute reliably: a sealed blob did not open again";
                 return Err(Error::new(Kind::Other, what));
             }
             // The compressor may be at fault: store the bytes as they are.
@@ -272,20 +286,52 @@ impl<'a> BlobWriter<'a> {
         };
         let full = {
             let mut slot = lock(&self.open[number]);
+            let is_full =
+                slot.as_ref().is_some_and(|pack| pack.bytes.len() + frame.len() > target);
+            let full = if is_full { slot.take() } else { None };
             let pack = slot.get_or_insert_with(|| {
                 let epoch = self.repo.keys.current().number;
-                let mut bytes = Vec::with_capacity(target + (64 << 10));
+                let mut bytes = self.buffer(target);
                 bytes.extend_from_slice(&Header::new(kind, epoch, self.repo.id()).encode());
                 OpenPack { bytes, directory: Directory::default() }
             });
             entry.offset = u32::try_from(pack.bytes.len()).unwrap_or(u32::MAX);
             pack.bytes.extend_from_slice(frame);
             pack.directory.entries.push(entry);
-            if pack.bytes.len() + frame.len().min(1 << 20) >= target { slot.take() } else { None }
+            full
         };
         match full {
             Some(pack) => self.send(pack, is_metadata),
             None => Ok(()),
+        }
+    }
+
+    /// Room for a pack and its directory.
+    const fn room(target: usize) -> usize {
+        target + target / 16 + (64 << 10)
+    }
+
+    /// An empty buffer for a pack, used before where one is free.
+    fn buffer(&self, target: usize) -> Vec<u8> {
+        let room = Self::room(target);
+        let used = {
+            let mut buffers = lock(&self.buffers);
+            let fitting = buffers.iter().position(|buffer| buffer.capacity() == room);
+            fitting.map(|at| buffers.swap_remove(at))
+        };
+        let mut bytes = used.unwrap_or_else(|| Vec::with_capacity(room));
+        bytes.clear();
+        bytes
+    }
+
+    /// Keeps the buffer of a pack that has landed; one that grew is given back to the system.
+    fn take_back(&self, bytes: Bytes) {
+        let Ok(bytes) = bytes.try_into_mut() else { return };
+        let bytes = Vec::from(bytes);
+        let is_plain = bytes.capacity() == Self::room(self.settings.data_bytes);
+        let mut buffers = lock(&self.buffers);
+        if is_plain && buffers.len() < self.settings.uploads {
+            buffers.push(bytes);
         }
     }
 
@@ -360,7 +406,8 @@ impl<'a> BlobWriter<'a> {
 
     fn put(&self, finished: Finished) -> Result<()> {
         let name = pack_name(&finished.pack);
-        self.repo.store.put(&name, finished.bytes, Put::Overwrite)?;
+        self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite)?;
+        self.take_back(finished.bytes);
         let bytes = finished.pack.total_bytes;
         self.saved.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
         self.progress.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
@@ -378,8 +425,7 @@ impl<'a> BlobWriter<'a> {
         let packs = {
             let mut landed = lock(&self.landed);
             let waited = landed.since.map_or(0, |since| since.elapsed().as_millis());
-            if landed.packs.is_empty()
-                || (landed.packs.len() < least && waited < SEGMENT_AFTER_MS)
+            if landed.packs.is_empty() || (landed.packs.len() < least && waited < SEGMENT_AFTER_MS)
             {
                 return Ok(());
             }

@@ -140,7 +140,9 @@ impl Entries {
                     let after = children.partition_point(|c| c.first_name.0.as_slice() <= from);
                     let start = after.saturating_sub(1);
                     let below = Some(level - 1);
-                    entries.pending.extend(children[start + 1..].iter().rev().map(|c| (c.id, below)));
+                    entries
+                        .pending
+                        .extend(children[start + 1..].iter().rev().map(|c| (c.id, below)));
                     next = Some((children[start].id, below));
                 }
             }

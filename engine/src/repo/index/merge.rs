@@ -79,8 +79,15 @@ impl Merge {
         });
         self.segments.push(hash);
         let count = segment.head.entry_count as usize;
-        Self::take(&mut self.memory, &mut self.runs, &mut self.run_lengths, &self.folder, count, places)
-            .map_err(|error| io_error(&error))
+        Self::take(
+            &mut self.memory,
+            &mut self.runs,
+            &mut self.run_lengths,
+            &self.folder,
+            count,
+            places,
+        )
+        .map_err(|error| io_error(&error))
     }
 
     /// Adds a table that was merged before.
@@ -95,8 +102,15 @@ impl Merge {
             place
         });
         let count = table.len();
-        Self::take(&mut self.memory, &mut self.runs, &mut self.run_lengths, &self.folder, count, places)
-            .map_err(|error| io_error(&error))
+        Self::take(
+            &mut self.memory,
+            &mut self.runs,
+            &mut self.run_lengths,
+            &self.folder,
+            count,
+            places,
+        )
+        .map_err(|error| io_error(&error))
     }
 
     fn number(&mut self, pack: &PackRef) -> u32 {

@@ -150,8 +150,7 @@ fn decode(repo: &Repository, hash: ObjectHash, bytes: &[u8]) -> Result<Segment> 
     let head = SegmentHead::decode(&head)?;
     let context = body_context(&object.header, sealed_head);
     let body = seal::open(key, domain::INDEX_BODY, &context, sealed_body)?;
-    let expected =
-        head.entry_count as usize * Place::ENCODED_BYTES + head.base_count as usize * 32;
+    let expected = head.entry_count as usize * Place::ENCODED_BYTES + head.base_count as usize * 32;
     if body.len() != expected {
         return fail(Reason::WrongLength);
     }

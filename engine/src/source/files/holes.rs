@@ -26,7 +26,12 @@ pub struct DataRanges<'a> {
 /// [`super::Stat::may_have_holes`]. A file cut short meanwhile seems to end in a hole; looking again
 /// afterwards shows it.
 pub const fn data_ranges(file: &File, size: u64) -> DataRanges<'_> {
-    DataRanges { file, position: 0, size }
+    data_ranges_from(file, size, 0)
+}
+
+/// Walks the data ranges from `position` on, as [`data_ranges`] does from the beginning.
+pub const fn data_ranges_from(file: &File, size: u64, position: u64) -> DataRanges<'_> {
+    DataRanges { file, position, size }
 }
 
 impl DataRanges<'_> {

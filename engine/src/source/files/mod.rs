@@ -13,7 +13,7 @@ pub mod stat;
 
 pub use directory::{Directory, read_small};
 pub use excludes::{ExcludeOptions, Excludes, PatternError};
-pub use holes::{DataRanges, data_ranges};
+pub use holes::{DataRanges, data_ranges, data_ranges_from};
 pub use metadata::OwnerNames;
 pub use names::Names;
 pub use stat::{Kind, Stat};

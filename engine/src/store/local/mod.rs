@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write;
+
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use super::{Cause, Error, Listed, OBJECT_BYTES_MAX, Put, Result, Store};
 
+mod direct;
 mod folders;
 mod publish;
 
@@ -173,7 +174,7 @@ impl LocalStore {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
         let mut file = File::from(file);
-        file.write_all(bytes)?;
+        direct::write_all(&mut file, bytes)?;
         if self.is_durable {
             file.sync_all()?;
         }

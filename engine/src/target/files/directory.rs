@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use repo_format::tree::is_name;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, chmodat, fchmod, fstat, mkdirat,
-    openat, openat2, statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, chmodat, fchmod, fstat,
+    mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
@@ -116,6 +116,21 @@ impl Directory {
         match unlinkat(&self.fd, component(name)?, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(self.refusal(name, error)),
+        }
+    }
+
+    /// Gives what is `from` the name `to`, which must be free.
+    pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        let (from, to) = (component(from)?, component(to)?);
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => Err(taken(to)),
+            // Some file systems cannot refuse by themselves.
+            Err(Errno::INVAL | Errno::NOSYS) if self.stat(to)?.is_none() => {
+                Ok(renameat(&self.fd, from, &self.fd, to)?)
+            }
+            Err(Errno::INVAL | Errno::NOSYS) => Err(taken(to)),
+            Err(error) => Err(self.refusal(from, error)),
         }
     }
 

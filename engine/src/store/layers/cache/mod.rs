@@ -21,7 +21,7 @@ use crate::store::{Cause, Error, Listed, LocalStore, Put, Result, Store, Traits,
 const KEPT: [&str; 5] =
     [prefix::METADATA, prefix::INDEX, prefix::HISTORY, prefix::CONFIG, prefix::WRITERS];
 
-/// Bytes of the hash that ends every object but the marker. SPEC 3.
+/// Bytes of the hash that ends every object but the marker. SPEC 2.2.
 const TRAILER_BYTES: usize = 32;
 
 /// Locks that keep two threads from fetching one object twice.

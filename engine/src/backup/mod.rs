@@ -1,0 +1,204 @@
+//! Makes one snapshot of some sources.
+//!
+//! The order is the safety argument: blobs land in packs, a segment names them, and only then does
+//! the history record that is the snapshot point at them (O-1, O-3, O-4).
+
+use std::sync::atomic::Ordering;
+
+use repo_format::codec::{Bytes, Text};
+use repo_format::history::{Event, Snapshot, Statistics};
+use repo_format::tree::Time;
+
+use crate::Ambient;
+use crate::error::{Error, Kind, Result};
+use crate::repo::history::{History, Taken};
+use crate::repo::packer::{BlobWriter, PackSettings};
+use crate::repo::trees::Directory;
+use crate::repo::{IndexedRepository, session};
+use crate::source::files::Excludes;
+
+mod folder;
+mod large;
+mod links;
+mod options;
+mod pieces;
+mod queue;
+mod report;
+mod roots;
+mod run;
+mod small;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use options::{Options, Parent, Source};
+pub use report::{Report, Unreadable};
+pub use roots::STREAMS;
+
+/// Time before the start of the parent's run within which a change may share a tick of the file
+/// system's clock with the run, in milliseconds.
+const CLOCK_TICK_MS: i64 = 20;
+
+/// Backs up everything that the options name into one snapshot.
+///
+/// # Errors
+/// [`Kind::Source`] when a source cannot be read at all or a stream fails; what the store says. When
+/// the verb is cancelled, what was stored so far becomes a partial snapshot.
+pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) -> Result<Report> {
+    let started = std::time::Instant::now();
+    repo.must_be_writable()?;
+    let excludes = Excludes::new(&options.excludes)
+        .map_err(|error| Error::caused(Kind::InvalidSetting, error.to_string(), error))?;
+    let roots = roots::Root::new(&options.sources)?;
+    let sources = roots::names(&options.sources)?;
+    let (repo, packs_adopted) = resume(repo, options, ambient)?;
+    let mut history = History::load(&repo, ambient)?;
+    let parent = find_parent(&history, options, &sources)?;
+    if let Some(parent) = &parent {
+        let totals = parent.snapshot.totals;
+        ambient.progress.files_total.store(totals.files, Ordering::Relaxed);
+        ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
+    }
+
+    let settings = pack_settings(&repo, options);
+    let mut report = BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
+        let trusted_before = parent.as_ref().map_or_else(Time::default, trusted_before);
+        let run = run::Run::new(&repo, writer, options, ambient, excludes, trusted_before);
+        let root = read_sources(&run, &roots, parent.as_ref())?;
+        Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
+    })
+    .map(|(mut report, statistics)| {
+        report.statistics = statistics;
+        report.packs_adopted = packs_adopted;
+        report
+    })?;
+
+    let duration = started.elapsed().as_millis();
+    report.statistics.duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+    if !options.is_dry_run {
+        let snapshot = snapshot_of(&report, options, &sources, ambient);
+        let event = Event::Snapshot(Box::new(snapshot));
+        let retain_until = options.retain_until_ms;
+        report.snapshot =
+            Some(history.commit(&repo, event, retain_until, &options.actor, ambient)?);
+    }
+    Ok(report)
+}
+
+/// Takes over what a run of this machine that was killed had stored.
+fn resume(
+    repo: &IndexedRepository,
+    options: &Options,
+    ambient: &Ambient,
+) -> Result<(IndexedRepository, usize)> {
+    let adopted = if options.is_dry_run { 0 } else { session::adopt(repo)? };
+    let repo = if adopted > 0 { repo.load_index(ambient)? } else { repo.clone() };
+    Ok((repo, adopted))
+}
+
+fn pack_settings(repo: &IndexedRepository, options: &Options) -> PackSettings {
+    let traits = repo.store().traits();
+    let uploads = if traits.is_remote { traits.concurrency } else { 2 };
+    let settings = PackSettings::within(
+        options.memory_bytes,
+        traits.pack_bytes,
+        options.threads,
+        uploads,
+        options.level,
+    );
+    PackSettings { is_dry: options.is_dry_run, ..settings }
+}
+
+/// Runs the walk and the threads that do its jobs.
+fn read_sources(
+    run: &run::Run<'_>,
+    roots: &roots::Root,
+    parent: Option<&Taken>,
+) -> Result<Directory> {
+    std::thread::scope(|scope| {
+        for _ in 0..run.options.threads.clamp(1, 256) {
+            scope.spawn(|| run.work());
+        }
+        let walked = walk::Walk::new(run)
+            .and_then(|walk| walk.walk(roots, parent.map(|parent| parent.snapshot.root)));
+        if let Err(error) = walked {
+            run.queue.fail(error);
+        }
+        run.queue.close();
+    });
+    run.queue.result()?;
+    run.take_root().ok_or_else(|| Error::new(Kind::Other, "the backup ended without a root folder"))
+}
+
+fn report_of(run: &run::Run<'_>, root: Directory, parent: Option<&Taken>) -> Report {
+    Report {
+        snapshot: None,
+        parent: parent.map(|parent| parent.id),
+        root: root.tree,
+        root_entries: root.entries,
+        totals: root.totals,
+        statistics: Statistics::default(),
+        is_partial: run.is_cancelled(),
+        unreadable_count: run.counts.unreadable.load(Ordering::Relaxed),
+        unreadable: run.counts.take_unreadable(),
+        streams: run.take_streams(),
+        packs_adopted: 0,
+    }
+}
+
+/// Chooses the snapshot that unchanged files are taken from.
+fn find_parent(history: &History, options: &Options, sources: &[Vec<u8>]) -> Result<Option<Taken>> {
+    let snapshots = history.snapshots();
+    Ok(match options.parent {
+        Parent::None => None,
+        Parent::Given(id) => {
+            let found = snapshots.into_iter().find(|taken| taken.id == id);
+            Some(found.ok_or_else(|| {
+                Error::new(Kind::NotFound, format!("there is no snapshot {id} to be the parent"))
+            })?)
+        }
+        Parent::Newest => snapshots.into_iter().rev().find(|taken| {
+            let snapshot = &taken.snapshot;
+            !snapshot.is_partial
+                && snapshot.host.as_str() == options.actor.host
+                && snapshot.sources.iter().map(|s| &s.0).eq(sources)
+        }),
+    })
+}
+
+/// Time before which a change was seen by the parent's run for certain.
+fn trusted_before(parent: &Taken) -> Time {
+    let duration = i64::try_from(parent.snapshot.statistics.duration_ms).unwrap_or(i64::MAX);
+    run::time_of(parent.committed_ms.saturating_sub(duration).saturating_sub(CLOCK_TICK_MS))
+}
+
+fn snapshot_of(
+    report: &Report,
+    options: &Options,
+    sources: &[Vec<u8>],
+    ambient: &Ambient,
+) -> Snapshot {
+    let actor = &options.actor;
+    let mut tags: Vec<Text> = options.tags.iter().map(|tag| Text::new(tag)).collect();
+    tags.sort();
+    tags.dedup();
+    Snapshot {
+        root: report.root,
+        root_entries: report.root_entries,
+        totals: report.totals,
+        pack_set: None,
+        prune_basis: Vec::new(),
+        time_ms: options.time_ms.unwrap_or_else(|| ambient.clock.now_ms()),
+        host: Text::new(&actor.host),
+        user: Text::new(&actor.user),
+        program: Text::new(&actor.program),
+        sources: sources.iter().map(|source| Bytes(source.clone())).collect(),
+        tags,
+        label: Text::new(&options.label),
+        parent: report.parent,
+        is_partial: report.is_partial,
+        unreadable: report.unreadable_count,
+        streams: report.streams.clone(),
+        statistics: report.statistics,
+    }
+}
