@@ -4,7 +4,7 @@ use repo_format::codec::Text;
 use repo_format::content::{Chunker, Content, Extent};
 use repo_format::history::{Event, Snapshot, Statistics};
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metadata};
+use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Digest, Entry, Metadata};
 use repo_format::{ObjectName, SnapshotId};
 
 use super::contents::ContentBuilder;
@@ -80,6 +80,7 @@ impl Fixture {
             metadata_bytes: 1 << 20,
             level: Level::Default,
             uploads: 1,
+            is_dry: false,
         };
         let root = BlobWriter::with(&indexed, settings, &self.ambient.progress, |writer| {
             Ok(build(writer, &mut writer.scratch()?, &self.repo))
@@ -175,7 +176,7 @@ pub(crate) fn stored(
 }
 
 pub(crate) fn file(name: &[u8], size: u64, content: Content) -> Entry {
-    let body = Body::File { size, content, digest: [0; 32] };
+    let body = Body::File { size, content, digest: Digest::Plain([0; 32]) };
     Entry { name: name.into(), metadata: Metadata::default(), body }
 }
 
