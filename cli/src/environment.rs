@@ -36,6 +36,13 @@ impl Environment {
             .transpose()
     }
 
+    /// The variables for stores; those that are not UTF-8 mean nothing to one.
+    pub(crate) fn for_stores(&self) -> engine::store::Environment {
+        let text = |text: &OsString| text.to_str().map(str::to_owned);
+        let pairs = self.0.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        engine::store::Environment::fixed(pairs)
+    }
+
     /// Makes an environment for tests.
     #[cfg(test)]
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {

@@ -128,11 +128,9 @@ pub(crate) const fn meaning(kind: Kind) -> Meaning {
                 "check the permissions of the folder, or the credentials: `strongroom help stores` says which each store reads",
             ),
         ),
-        Kind::StoreReadOnly => means(
-            Failed,
-            "store_read_only",
-            Some("the store takes no writes; nothing was changed"),
-        ),
+        Kind::StoreReadOnly => {
+            means(Failed, "store_read_only", Some("the store takes no writes; nothing was changed"))
+        }
         Kind::Source => means(
             Failed,
             "source",
@@ -141,7 +139,9 @@ pub(crate) const fn meaning(kind: Kind) -> Meaning {
         Kind::Target => means(
             Failed,
             "target",
-            Some("check that the target can be written and has room, then run the same command again"),
+            Some(
+                "check that the target can be written and has room, then run the same command again",
+            ),
         ),
         Kind::InvalidSetting => means(Setting, "invalid_setting", None),
         Kind::Interrupted => means(

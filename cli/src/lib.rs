@@ -4,8 +4,6 @@
 //! Read `args` for what can be typed, `settings` for what it means, then any file of `commands`.
 //! Whatever happens, [`run`] ends with one code of `exit_code`, and `--json` ends with one summary.
 
-#![allow(dead_code, reason = "the verbs of the engine are not called yet")]
-
 mod args;
 mod commands;
 mod confirmation;

@@ -11,14 +11,13 @@ use engine::repo::history::{History, Taken};
 use engine::repo::{self, IndexedRepository, OpenSettings, Repository};
 use engine::source::files::OwnerNames;
 use engine::store::layers::Limits;
-use engine::store::{Environment, Location, OpenOptions, Store};
+use engine::store::{Location, OpenOptions, Store};
 use repo_format::tree::Entry;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::escape;
 use crate::password::Terminal;
-use crate::settings::Settings;
 
 impl Context {
     /// Place of the repository.
@@ -29,9 +28,21 @@ impl Context {
         })
     }
 
+    /// How stores are opened.
+    pub(crate) fn store_options(&self) -> OpenOptions {
+        OpenOptions {
+            environment: self.environment.for_stores(),
+            limits: Limits {
+                upload: self.settings.upload_bytes_per_second.map(Into::into),
+                download: self.settings.download_bytes_per_second.map(Into::into),
+            },
+            ..OpenOptions::default()
+        }
+    }
+
     /// Opens the store that must be there.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        self.location()?.open(&store_options(&self.settings)).map_err(|error| {
+        self.location()?.open(&self.store_options()).map_err(|error| {
             let is_absent = error.is_not_found();
             let error = engine::Error::from(error);
             if is_absent {
@@ -99,18 +110,6 @@ impl Opened {
             Failure::new(Kind::NotFound, message)
                 .hint("`strongroom ls SNAP` lists what is; `strongroom find PATTERN` looks in all snapshots")
         })
-    }
-}
-
-/// How stores are opened.
-pub(crate) fn store_options(settings: &Settings) -> OpenOptions {
-    OpenOptions {
-        environment: Environment::process(),
-        limits: Limits {
-            upload: settings.upload_bytes_per_second.map(Into::into),
-            download: settings.download_bytes_per_second.map(Into::into),
-        },
-        ..OpenOptions::default()
     }
 }
 

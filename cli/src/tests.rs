@@ -3,7 +3,7 @@
 use super::*;
 use crate::output::tests::streams;
 
-fn run_with(line: &[&str], variables: &[(&str, &str)]) -> (u8, String, String) {
+fn strongroom(line: &[&str], variables: &[(&str, &str)]) -> (u8, String, String) {
     let (streams, out, err) = streams();
     let arguments: Vec<OsString> =
         std::iter::once("strongroom").chain(line.iter().copied()).map(Into::into).collect();
@@ -17,14 +17,14 @@ fn objects(text: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_exit_2() {
-    let (code, out, err) = run_with(&["frobnicate\x1b[2J"], &[]);
+    let (code, out, err) = strongroom(&["frobnicate\x1b[2J"], &[]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.starts_with("error: unrecognized subcommand") && !err.contains('\x1b'), "{err}");
 }
 
 #[test]
 fn json_ends_with_one_summary_even_when_the_command_line_makes_no_sense() {
-    let (code, out, err) = run_with(&["--json", "frobnicate"], &[]);
+    let (code, out, err) = strongroom(&["--json", "frobnicate"], &[]);
     let objects = objects(&out);
     assert_eq!((code, err.as_str(), objects.len()), (2, "", 2));
     assert_eq!(objects[0]["type"], "error");
@@ -37,7 +37,7 @@ fn json_ends_with_one_summary_even_when_the_command_line_makes_no_sense() {
 
 #[test]
 fn json_after_two_dashes_is_an_argument() {
-    let (_, out, _) = run_with(&["ls", "a", "b", "c", "--", "--json"], &[]);
+    let (_, out, _) = strongroom(&["ls", "a", "b", "c", "--", "--json"], &[]);
     assert_eq!(out, "");
 }
 
@@ -60,13 +60,13 @@ fn without_a_repository_every_command_says_so_and_ends_with_20() {
         &["stats"],
         &["tag", "latest", "--add", "x"],
     ] {
-        let (code, out, err) = run_with(line, &[]);
+        let (code, out, err) = strongroom(line, &[]);
         assert_eq!((code, out.as_str()), (20, ""), "{line:?}");
         assert_eq!(
             err,
             "error: no repository was named\nhint: give --repo URL, or set STRONGROOM_REPO\n"
         );
-        let (code, out, err) = run_with(&[line, &["--json"]].concat(), &[]);
+        let (code, out, err) = strongroom(&[line, &["--json"]].concat(), &[]);
         let objects = objects(&out);
         assert_eq!((code, err.as_str(), objects.len()), (20, "", 2), "{line:?}");
         assert_eq!(objects[0]["kind"], "invalid_setting");
@@ -76,26 +76,26 @@ fn without_a_repository_every_command_says_so_and_ends_with_20() {
 
 #[test]
 fn help_names_stores_exit_codes_and_every_command() {
-    let (code, out, _) = run_with(&["help"], &[]);
+    let (code, out, _) = strongroom(&["help"], &[]);
     assert_eq!(code, 0);
     for name in ["init", "backup", "restore", "check", "generate", "help stores"] {
         assert!(out.contains(name), "{name}");
     }
-    assert!(run_with(&["help", "stores"], &[]).1.contains("AWS_"));
-    assert!(run_with(&["help", "exit-codes"], &[]).1.contains("130"));
-    assert!(run_with(&["help", "key", "add"], &[]).1.contains("--new-password-file"));
-    assert_eq!(run_with(&["help", "nothing"], &[]).0, 2);
+    assert!(strongroom(&["help", "stores"], &[]).1.contains("AWS_"));
+    assert!(strongroom(&["help", "exit-codes"], &[]).1.contains("130"));
+    assert!(strongroom(&["help", "key", "add"], &[]).1.contains("--new-password-file"));
+    assert_eq!(strongroom(&["help", "nothing"], &[]).0, 2);
 }
 
 #[test]
 fn completions_and_man_pages_are_made() {
     for shell in ["bash", "zsh", "fish"] {
-        let (code, out, _) = run_with(&["generate", "completions", shell], &[]);
+        let (code, out, _) = strongroom(&["generate", "completions", shell], &[]);
         assert!(code == 0 && out.contains("strongroom"), "{shell}");
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("man");
-    let (code, _, err) = run_with(&["generate", "man", path.to_str().unwrap()], &[]);
+    let (code, _, err) = strongroom(&["generate", "man", path.to_str().unwrap()], &[]);
     assert_eq!((code, err.as_str()), (0, ""));
     for page in ["strongroom.1", "strongroom-backup.1", "strongroom-key-add.1"] {
         assert!(path.join(page).exists(), "{page}");

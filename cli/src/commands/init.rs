@@ -12,7 +12,7 @@ use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
 use crate::output::json::Object;
 use crate::password::Terminal;
-use crate::repository::{actor, store_options};
+use crate::repository::actor;
 
 const ADVICE: [&str; 3] = [
     "without the password (or key file) nobody can read this repository, and nobody can reset it:",
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         return Ok(Done::well(Object::default().field("dry_run", true).field("place", place)));
     }
     let secret = context.settings.secret.read_new(&Terminal)?;
-    let store = location.create(&store_options(&context.settings)).map_err(engine::Error::from)?;
+    let store = location.create(&context.store_options()).map_err(engine::Error::from)?;
     let create_only = probe::create_only(&*store).map_err(engine::Error::from)?;
     let settings = Settings {
         cache: context.settings.cache.as_deref(),
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
 
 /// Says early, before a password is asked, that a repository is there.
 fn refuse_existing(location: &Location, context: &Context) -> Result<(), Failure> {
-    let opened: Result<Arc<dyn Store>, _> = location.open(&store_options(&context.settings));
+    let opened: Result<Arc<dyn Store>, _> = location.open(&context.store_options());
     let found = opened.and_then(|store| store.get(&ObjectName::marker()));
     match found {
         Ok(_) => {

@@ -108,13 +108,3 @@ impl Command {
         }
     }
 }
-
-/// Stands where a verb of the engine will be called.
-fn not_yet(context: &Context) -> Outcome {
-    let place = context.settings.repository()?;
-    let failure = crate::failure::Failure::new(
-        engine::error::Kind::Other,
-        format!("{place}: this build cannot open repositories yet"),
-    );
-    Err(failure)
-}

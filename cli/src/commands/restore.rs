@@ -5,9 +5,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use engine::repo::history::Taken;
+use engine::restore::{self, Options, Report};
 
 use crate::args::{DryRun, FilterArgs, Yes};
-use crate::context::{Context, Outcome};
+use crate::confirmation::confirm;
+use crate::context::{Context, Done, Outcome};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::output::json::Object;
+use crate::size;
 use crate::snapshot_name::SnapshotPath;
 
 /// Arguments.
@@ -25,9 +32,17 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "GLOB")]
     include: Vec<String>,
 
+    /// Like --include, upper and lower case alike
+    #[arg(long, value_name = "GLOB")]
+    iinclude: Vec<String>,
+
     /// All but what matches (repeatable)
     #[arg(short, long, value_name = "GLOB")]
     exclude: Vec<String>,
+
+    /// Like --exclude, upper and lower case alike
+    #[arg(long, value_name = "GLOB")]
+    iexclude: Vec<String>,
 
     /// What happens to files that are there already
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
@@ -54,17 +69,129 @@ pub(crate) struct Args {
 /// What happens to files that are there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Overwrite {
-    /// They become what the snapshot holds, whatever their time and size.
+    /// They are compared, and become what the snapshot holds.
+    #[default]
     Always,
     /// They become what the snapshot holds unless time and size say they are it.
-    #[default]
     IfChanged,
     /// They stay.
     Never,
 }
 
+impl Overwrite {
+    const fn lower(self) -> restore::Overwrite {
+        match self {
+            Self::Always => restore::Overwrite::Always,
+            Self::IfChanged => restore::Overwrite::IfChanged,
+            Self::Never => restore::Overwrite::Never,
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
-    SnapshotPath::parse(&args.snapshot)?;
-    super::not_yet(context)
+    let SnapshotPath { snapshot, path } = SnapshotPath::parse(&args.snapshot)?;
+    let opened = context.opened()?;
+    let taken = opened.pick(&snapshot, &args.filter.lower())?;
+    let options = options(args, path, context);
+    let restore = |options: &Options| {
+        let _shown = context.report_progress();
+        restore::restore(&opened.repository, &taken, options, &context.ambient)
+    };
+    if options.delete && !options.dry_run && !args.yes.yes {
+        let planned = restore(&Options { dry_run: true, verify: false, ..options.clone() })?;
+        if planned.deleted > 0 {
+            let target = args.target.display();
+            let question = format!("delete {} things below {target}", planned.deleted);
+            confirm(args.yes, &question, context)?;
+        }
+    }
+    let report = restore(&options)?;
+    show(&taken, &report, &options, &context.output);
+    Ok(Done { code: code(&report), summary: summary(&taken, &report, &options) })
+}
+
+fn options(args: &Args, path: Option<Vec<u8>>, context: &Context) -> Options {
+    Options {
+        target: args.target.clone(),
+        path,
+        include: args.include.clone(),
+        include_any_case: args.iinclude.clone(),
+        exclude: args.exclude.clone(),
+        exclude_any_case: args.iexclude.clone(),
+        overwrite: args.overwrite.lower(),
+        delete: args.delete,
+        verify: args.verify,
+        dry_run: args.dry_run.dry_run,
+        threads: context.settings.threads,
+        memory: context.settings.memory_bytes_max,
+        ..Options::default()
+    }
+}
+
+/// Code to end with: a restore that lacks something is never plain success.
+fn code(report: &Report) -> ExitCode {
+    let done = Done::with_findings(&report.findings, Object::default());
+    match done.code {
+        ExitCode::Done if !report.failures.is_empty() => ExitCode::Failed,
+        code => code,
+    }
+}
+
+fn show(taken: &Taken, report: &Report, options: &Options, output: &Output) {
+    for finding in &report.findings {
+        output.finding(finding);
+    }
+    output.line(&format!(
+        "files: {} restored or right ({} right already), {} left alone; {} folders; {} deleted",
+        report.files, report.files_right, report.left, report.directories, report.deleted
+    ));
+    output.line(&format!(
+        "bytes: {} written, {} right already",
+        size::format(report.bytes_written),
+        size::format(report.bytes_right)
+    ));
+    if options.verify && !options.dry_run {
+        let bytes = size::format(report.bytes_verified);
+        output.line(&format!("verified: {} files, {bytes}", report.files_verified));
+    }
+    for (count, what) in [
+        (total(&report.findings, report.findings_more), "findings of damage"),
+        (total(&report.failures, report.failures_more), "things the target refused"),
+        (total(&report.problems, report.problems_more), "problems with metadata"),
+        (report.owners_refused, "owners could not be put back"),
+    ] {
+        if count > 0 {
+            output.line(&format!("{count} {what}"));
+        }
+    }
+    let (id, target) = (taken.id.short(), options.target.display());
+    output.line(&match (options.dry_run, code(report)) {
+        (true, _) => "dry run: nothing was written".to_owned(),
+        (false, ExitCode::Done) => format!("snapshot {id} restored to {target}"),
+        (false, _) => format!("snapshot {id} is not whole in {target}"),
+    });
+}
+
+fn total<T>(listed: &[T], more: u64) -> u64 {
+    u64::try_from(listed.len()).unwrap_or(u64::MAX).saturating_add(more)
+}
+
+fn summary(taken: &Taken, report: &Report, options: &Options) -> Object {
+    Object::default()
+        .field("dry_run", options.dry_run)
+        .field("snapshot_id", taken.id.to_hex())
+        .field("files", report.files)
+        .field("files_right", report.files_right)
+        .field("files_left", report.left)
+        .field("folders", report.directories)
+        .field("deleted", report.deleted)
+        .field("bytes_written", report.bytes_written)
+        .field("bytes_right", report.bytes_right)
+        .field("files_verified", report.files_verified)
+        .field("bytes_verified", report.bytes_verified)
+        .field("findings", total(&report.findings, report.findings_more))
+        .field("failures", total(&report.failures, report.failures_more))
+        .field("metadata_problems", total(&report.problems, report.problems_more))
+        .field("owners_refused", report.owners_refused)
 }

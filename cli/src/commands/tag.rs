@@ -1,7 +1,7 @@
 //! `tag`: changes the tags of snapshots; their content and ids stay.
 
-use engine::browse::tags::{self, Change};
 use engine::browse::snapshots;
+use engine::browse::tags::{self, Change};
 use engine::repo::history::Taken;
 use repo_format::codec::Text;
 

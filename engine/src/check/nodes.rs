@@ -44,11 +44,12 @@ impl<'a> Nodes<'a> {
         let mut frame = if self.is_remote && located.pack.total_bytes <= self.most {
             let whole = self.pack(located)?;
             let start = entry.offset as usize;
-            let frame =
-                whole.get(start..).and_then(|rest| rest.get(..entry.stored_bytes as usize));
-            BytesMut::from(frame.ok_or_else(|| {
-                Error::new(Kind::Damaged, "the pack ends before the blob does")
-            })?)
+            let frame = whole.get(start..).and_then(|rest| rest.get(..entry.stored_bytes as usize));
+            BytesMut::from(
+                frame.ok_or_else(|| {
+                    Error::new(Kind::Damaged, "the pack ends before the blob does")
+                })?,
+            )
         } else {
             let name = pack_name(&located.pack);
             let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));

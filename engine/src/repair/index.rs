@@ -65,8 +65,11 @@ impl Report {
     pub fn sentence(&self) -> String {
         let plural = |n: u64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
         let done = if self.has_changed() {
-            let (wrote, removed) =
-                if self.is_dry_run { ("would write", "would remove") } else { ("wrote", "removed") };
+            let (wrote, removed) = if self.is_dry_run {
+                ("would write", "would remove")
+            } else {
+                ("wrote", "removed")
+            };
             format!(
                 "{wrote} {} over {} with {}, {removed} {}",
                 plural(self.segments_written, "index segment"),
@@ -232,7 +235,11 @@ impl Report {
                 Kind::NotFound => continue,
                 Kind::Damaged => {
                     removed.push(*hash);
-                    Finding::repairable(name.as_str(), error.to_string(), "its packs are read again")
+                    Finding::repairable(
+                        name.as_str(),
+                        error.to_string(),
+                        "its packs are read again",
+                    )
                 }
                 // Unsupported is not damaged, and a disk that fails may yet give it.
                 _ => Finding::notice(name.as_str(), format!("it is left alone: {error}")),
@@ -265,7 +272,9 @@ impl Work<'_> {
             let surveyed = survey::directories(self.repo, names.to_vec(), threads, self.ambient)?;
             for (name, read) in surveyed {
                 match read {
-                    Ok((pack, directory)) => self.add(pack, directory, &mut report, &mut written)?,
+                    Ok((pack, directory)) => {
+                        self.add(pack, directory, &mut report, &mut written)?
+                    }
                     Err(error) => {
                         let what = format!("no segment names it, and it cannot be: {error}");
                         report.findings.push(Finding::loss(name.as_str(), what));

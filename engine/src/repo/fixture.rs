@@ -135,11 +135,7 @@ fn snapshot(root: Directory) -> Snapshot {
 }
 
 /// Files of every kind of content, one with attributes in a blob.
-fn inner_entries(
-    writer: &BlobWriter<'_>,
-    scratch: &mut Scratch,
-    repo: &Repository,
-) -> Vec<Entry> {
+fn inner_entries(writer: &BlobWriter<'_>, scratch: &mut Scratch, repo: &Repository) -> Vec<Entry> {
     let shared = writer.save(scratch, BlobKind::Data, b"one and two").unwrap();
     let slice = |offset| {
         let extents = vec![Extent::Slice { id: shared, offset, length: 3 }];

@@ -90,9 +90,8 @@ impl History {
 
     /// Reads the history and reports what is wrong with it instead of stopping.
     pub fn examine(repo: &Repository, ambient: &Ambient) -> Result<Self> {
-        let passes_over = |error: &Error| {
-            !is_of_the_store(error) || survey::is_of_one_object(repo, error)
-        };
+        let passes_over =
+            |error: &Error| !is_of_the_store(error) || survey::is_of_one_object(repo, error);
         let mut history = Self::read_all(repo, &passes_over, ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);

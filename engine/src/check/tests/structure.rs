@@ -107,9 +107,8 @@ fn large_directories_and_long_lists_are_walked_to_their_end() {
             }
             let list = list.finish(writer, scratch, Chunker::Whole).unwrap();
             let name = |number: u32| format!("{number:050}");
-            let mut entries: Vec<_> = (0..4000)
-                .map(|n| file(name(n).as_bytes(), 2, Content::inline(b"hi")))
-                .collect();
+            let mut entries: Vec<_> =
+                (0..4000).map(|n| file(name(n).as_bytes(), 2, Content::inline(b"hi"))).collect();
             entries[2000] = file(name(2000).as_bytes(), 24_000, list);
             directory(writer, scratch, repo, &entries)
         })
