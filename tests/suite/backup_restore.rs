@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use strongroom_tests::compare::differences;
+use strongroom_tests::objects::{self, total_bytes};
 use strongroom_tests::servers::{Moto, S3, S3sFs};
 use strongroom_tests::walker::walk;
 use strongroom_tests::{Tree, World, assert_same_tree, everything, random};
@@ -19,6 +20,8 @@ fn everything_comes_back(world: &World) {
     world.init();
     let output = world.backup();
     assert_eq!(output.number("unreadable"), 0, "{output}");
+    let packs = ["packs/", "meta/"].map(|folder| total_bytes(&objects::under(world, folder)));
+    assert_eq!(output.number("bytes_stored"), packs.iter().sum::<u64>(), "{output}");
     // A second one, which takes all files from the first. Folders above the source may have changed.
     let second = world.backup();
     assert_eq!(second.number("files_new") + second.number("files_changed"), 0, "{second}");

@@ -60,6 +60,7 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
     }
 
+    let stored_before = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     let settings = pack_settings(&repo, options);
     let mut report = BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
         let trusted_before = parent.as_ref().map_or_else(Time::default, trusted_before);
@@ -75,6 +76,9 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
 
     let duration = started.elapsed().as_millis();
     report.statistics.duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+    // The last packs are stored only when the writer is done.
+    let stored = ambient.progress.bytes_stored.load(Ordering::Relaxed);
+    report.statistics.bytes_stored = stored.saturating_sub(stored_before);
     if !options.is_dry_run {
         let snapshot = snapshot_of(&report, options, &sources, ambient);
         let event = Event::Snapshot(Box::new(snapshot));

@@ -91,8 +91,6 @@ pub struct Saved {
     pub blobs_new: AtomicU64,
     /// Their plain bytes.
     pub bytes_new: AtomicU64,
-    /// Bytes of the packs they are in.
-    pub bytes_stored: AtomicU64,
 }
 
 /// What one thread needs for saving: contexts and buffers that are used again.
@@ -405,12 +403,12 @@ impl<'a> BlobWriter<'a> {
 
     fn put(&self, finished: Finished) -> Result<()> {
         let name = pack_name(&finished.pack);
+        // Noted first: a run killed between the two must not upload the pack again.
+        self.session.will_land(&name);
         self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite)?;
         self.take_back(finished.bytes);
         let bytes = finished.pack.total_bytes;
-        self.saved.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
         self.progress.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
-        self.session.landed(&name);
         {
             let mut landed = lock(&self.landed);
             landed.since.get_or_insert_with(std::time::Instant::now);

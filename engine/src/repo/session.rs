@@ -1,5 +1,5 @@
-//! A backup under way, as this machine remembers it: the packs that landed before any segment named
-//! them. A later run adopts those of a run that was killed.
+//! A backup under way, as this machine remembers it: the packs that were sent before any segment
+//! named them. A later run adopts those of a run that was killed, as far as they landed.
 //!
 //! Only the journal of a dead run is read: a live one holds a lock on its own.
 
@@ -37,8 +37,8 @@ impl Session {
         Ok(Self { journal })
     }
 
-    /// Remembers a pack that is stored.
-    pub(super) fn landed(&self, name: &ObjectName) {
+    /// Remembers a pack that is about to be stored.
+    pub(super) fn will_land(&self, name: &ObjectName) {
         if let Some((_, file)) = &self.journal
             && let Ok(mut file) = file.lock()
         {
