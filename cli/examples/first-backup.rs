@@ -4,6 +4,8 @@
 //! `cargo run --release --example first-backup [FOLDER]` works in FOLDER, or else in a new folder
 //! under the system's temporary one, which it leaves for a look around.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
