@@ -82,7 +82,8 @@ fn make_shop(shop: &Path) -> Result<()> {
     let database = shop.join("shop.db");
     let _ = fs::remove_file(&database);
     let mut connection = rusqlite::Connection::open(database)?;
-    connection.execute_batch("CREATE TABLE invoice (id INTEGER PRIMARY KEY, total REAL, note TEXT)")?;
+    connection
+        .execute_batch("CREATE TABLE invoice (id INTEGER PRIMARY KEY, total REAL, note TEXT)")?;
     let transaction = connection.transaction()?;
     for number in 1..=20_000_u32 {
         transaction.execute(
@@ -117,7 +118,6 @@ fn count_invoices(database: &Path) -> Result<u64> {
     if sound != "ok" {
         return Err(format!("the restored database is damaged: {sound}").into());
     }
-    let count: i64 =
-        connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?;
+    let count: i64 = connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?;
     Ok(count.try_into()?)
 }

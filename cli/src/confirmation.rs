@@ -41,9 +41,14 @@ mod tests {
 
     #[test]
     fn only_a_plain_yes_is_one() {
-        for (answer, yes) in
-            [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("no\n", false), ("yep", false)]
-        {
+        for (answer, yes) in [
+            ("y\n", true),
+            ("YES\n", true),
+            ("\n", false),
+            ("", false),
+            ("no\n", false),
+            ("yep", false),
+        ] {
             assert_eq!(is_yes(answer), yes, "{answer:?}");
         }
     }

@@ -116,9 +116,7 @@ const fn hint(kind: Kind) -> Option<&'static str> {
             "check the permissions of the folder, or the credentials: `strongroom help stores` says which each store reads"
         }
         Kind::StoreReadOnly => "the store takes no writes; nothing was changed",
-        Kind::Source => {
-            "no snapshot was made; mend the source, then run the same command again"
-        }
+        Kind::Source => "no snapshot was made; mend the source, then run the same command again",
         Kind::Target => {
             "check that the target can be written and has room, then run the same command again"
         }

@@ -26,8 +26,8 @@ pub(crate) fn parse(text: &str) -> Result<String, Failure> {
 }
 
 fn may_name(text: &str) -> bool {
-    let is_id = (1..=ID_DIGITS_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_id =
+        (1..=ID_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     text == "latest" || is_id || time::parse(text, time::BareDate::End).is_ok()
 }
 

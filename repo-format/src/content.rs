@@ -104,7 +104,7 @@ impl Extent {
                 let end = u64::from(offset) + u64::from(length);
                 length > 0 && end <= u64::from(limits::DATA_BLOB_BYTES_MAX)
             }
-            Self::Hole { length } => length > 0 && length <= i64::MAX as u64,
+            Self::Hole { length } => length > 0 && i64::try_from(length).is_ok(),
         };
         if sound { Ok(()) } else { Err(DecodeError::new(RECORD, 0, Reason::Invalid)) }
     }

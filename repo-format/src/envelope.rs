@@ -282,10 +282,8 @@ mod tests {
 
     #[test]
     fn a_class_outside_packs_is_refused() {
-        let header = Header {
-            class: 3,
-            ..Header::new(ObjectKind::HistoryRecord, 0, RepositoryId([9; 16]))
-        };
+        let header =
+            Header { class: 3, ..Header::new(ObjectKind::HistoryRecord, 0, RepositoryId([9; 16])) };
         let mut bytes = header.encode().to_vec();
         finish(&mut bytes);
         let error = open(&bytes, ObjectKind::HistoryRecord, None, 1 << 20).unwrap_err();

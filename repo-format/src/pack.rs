@@ -155,7 +155,7 @@ impl Entry {
         let sound = base_end <= bases
             && alone == (self.depth == 0)
             && (!alone || self.base_first == 0)
-            && (self.encoding == encoding::DELTA || self.encoding > encoding::DELTA || alone)
+            && (self.encoding >= encoding::DELTA || alone)
             && !(self.encoding == encoding::DELTA && alone);
         let raw_length = self.stored_bytes - FRAME_OVERHEAD;
         if !sound || (self.encoding == encoding::RAW && raw_length != self.plain_bytes) {

@@ -213,9 +213,11 @@ fn directories(tree: &mut Tree) {
 
 fn owners_and_devices(tree: &mut Tree) {
     tree.directory("owners/folder").file("owners/file", b"").symlink("owners/link", "file");
-    tree.owner("owners/file", 1000, 1001)
-        .owner("owners/folder", 4_000_000_000, 0)
-        .owner("owners/link", 7, 8);
+    tree.owner("owners/file", 1000, 1001).owner("owners/folder", 4_000_000_000, 0).owner(
+        "owners/link",
+        7,
+        8,
+    );
     tree.file("owners/setuid", b"").owner("owners/setuid", 33, 33).mode("owners/setuid", 0o6755);
     // cap_net_bind_service, permitted and effective.
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

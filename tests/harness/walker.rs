@@ -151,8 +151,7 @@ fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
         .collect();
     let mut found = BTreeMap::new();
     for name in names {
-        let length =
-            lgetxattr(path, &name[..], &mut buffer[..]).unwrap_or_else(|e| fail(path, &e));
+        let length = lgetxattr(path, &name[..], &mut buffer[..]).unwrap_or_else(|e| fail(path, &e));
         found.insert(name, buffer[..length].to_vec());
     }
     found

@@ -25,8 +25,17 @@ const FLOOR_1: [&str; 5] = ["chunk", "crypto", "source", "store", "target"];
 const FLOOR_2: [&str; 1] = ["repo"];
 /// Floor 3: verbs.
 const FLOOR_3: [&str; 11] = [
-    "backup", "browse", "check", "forget", "keys", "prune", "repair", "replicate", "restore",
-    "retention", "verify",
+    "backup",
+    "browse",
+    "check",
+    "forget",
+    "keys",
+    "prune",
+    "repair",
+    "replicate",
+    "restore",
+    "retention",
+    "verify",
 ];
 
 /// Arrows beyond the floors, each for a reason.
@@ -41,16 +50,24 @@ const UNKNOWN: [(&str, &[&str], &[&str]); 10] = [
     (
         "repo-format/src",
         &[
-            "std::fs", "std::net", "std::time", "std::thread", "std::env", "std::process", "rand",
-            "getrandom", "chacha20poly1305", "aws_lc_rs", "argon2", "zstd", "jiff", "rustix",
+            "std::fs",
+            "std::net",
+            "std::time",
+            "std::thread",
+            "std::env",
+            "std::process",
+            "rand",
+            "getrandom",
+            "chacha20poly1305",
+            "aws_lc_rs",
+            "argon2",
+            "zstd",
+            "jiff",
+            "rustix",
         ],
         &[],
     ),
-    (
-        "engine/src",
-        &["tokio", "object_store", "reqwest", "futures_util"],
-        &["engine/src/store/"],
-    ),
+    ("engine/src", &["tokio", "object_store", "reqwest", "futures_util"], &["engine/src/store/"]),
     ("engine/src", &["std::env"], &["engine/src/store/environment.rs"]),
     ("engine/src", &["clap", "indicatif", "rpassword", "anyhow", "exit_code"], &[]),
     ("engine/src/store", &["snapshot", "Snapshot"], &[]),
@@ -172,8 +189,10 @@ fn may_use(from: &str, to: &str) -> bool {
 
 #[test]
 fn rooms_of_the_engine_use_only_what_is_below_them() {
-    let rooms: Vec<&str> =
-        [&SHARED[..], &FLOOR_1, &FLOOR_2, &FLOOR_3].iter().flat_map(|f| f.iter().copied()).collect();
+    let rooms: Vec<&str> = [&SHARED[..], &FLOOR_1, &FLOOR_2, &FLOOR_3]
+        .iter()
+        .flat_map(|f| f.iter().copied())
+        .collect();
     let mut wrong = BTreeMap::new();
     for path in files("engine/src", ".rs") {
         let path = path.to_str().unwrap();
@@ -245,6 +264,7 @@ fn the_tables_are_read_as_they_are_meant() {
     assert_eq!(rooms_named("use super::store::Put;", 1), ["store"]);
     assert!(may_use("backup", "repo") && !may_use("repo", "backup"));
     assert!(!may_use("backup", "restore") && !may_use("store", "crypto"));
-    let manifest = "[dependencies]\nengine.workspace = true\n# no\n[dev-dependencies]\nmount = {}\n";
+    let manifest =
+        "[dependencies]\nengine.workspace = true\n# no\n[dev-dependencies]\nmount = {}\n";
     assert_eq!(dependencies(manifest), BTreeSet::from(["engine".to_owned()]));
 }

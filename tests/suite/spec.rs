@@ -17,7 +17,8 @@ fn cited(text: &str) -> Vec<String> {
         while let Some(number) = number(rest) {
             rest = &rest[number.len()..];
             found.push(number.to_owned());
-            let Some(next) = [", ", " and ", "; "].iter().find_map(|by| rest.strip_prefix(by)) else {
+            let Some(next) = [", ", " and ", "; "].iter().find_map(|by| rest.strip_prefix(by))
+            else {
                 break;
             };
             rest = next;
@@ -44,7 +45,8 @@ fn every_section_that_is_cited_is_there() {
     let mut wrong = Vec::new();
     for path in files("", ".rs") {
         for (line_number, line) in read(&path).lines().enumerate() {
-            for section in cited(line).iter().filter(|section| !headings.contains(section.as_str())) {
+            for section in cited(line).iter().filter(|section| !headings.contains(section.as_str()))
+            {
                 wrong.push(format!("{}:{}: SPEC {section}", path.display(), line_number + 1));
             }
         }

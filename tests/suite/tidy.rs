@@ -115,7 +115,9 @@ fn every_file_is_part_of_something() {
                 let below = path.split_once('/').map_or("", |(_, below)| below);
                 root().join(&manifest).is_file() && read(&manifest).contains(below)
             })
-            || ["/fuzz_targets/", "/benches/", "/examples/"].iter().any(|place| path.contains(place));
+            || ["/fuzz_targets/", "/benches/", "/examples/"]
+                .iter()
+                .any(|place| path.contains(place));
         if !is_declared && !is_root {
             wrong.push(path);
         }
@@ -132,7 +134,10 @@ fn the_engine_is_silent() {
         }
         for (number, line) in shipped_lines(&text) {
             let line = without_comment(line);
-            if ["println!", "eprintln!", "print!", "eprint!", "dbg!"].iter().any(|p| line.contains(p)) {
+            if ["println!", "eprintln!", "print!", "eprint!", "dbg!"]
+                .iter()
+                .any(|p| line.contains(p))
+            {
                 wrong.push(format!("{path}:{number}"));
             }
         }

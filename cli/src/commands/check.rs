@@ -124,7 +124,8 @@ mod tests {
             assert_eq!(parse_subset(text), Ok(subset), "{text}");
         }
         for text in [
-            "", "0/7", "8/7", "1/0", "a/b", "0%", "101%", "1.234%", "%", ".5%", "NaN%", "-1%", "0", "5x",
+            "", "0/7", "8/7", "1/0", "a/b", "0%", "101%", "1.234%", "%", ".5%", "NaN%", "-1%", "0",
+            "5x",
         ] {
             assert!(parse_subset(text).is_err(), "{text}");
         }

@@ -37,8 +37,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
-    let (before, after) =
-        (SnapshotPath::parse(&args.before)?, SnapshotPath::parse(&args.after)?);
+    let (before, after) = (SnapshotPath::parse(&args.before)?, SnapshotPath::parse(&args.after)?);
     let opened = context.opened()?;
     let (old, old_id) = tree(&before, args, &opened)?;
     let (new, new_id) = tree(&after, args, &opened)?;

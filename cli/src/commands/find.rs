@@ -6,8 +6,8 @@ use engine::error::Kind;
 
 use crate::args::FilterArgs;
 use crate::context::{Context, Done, Outcome};
-use crate::output::json::Object;
 use crate::output::escape;
+use crate::output::json::Object;
 use crate::{entry, size, time};
 
 /// Arguments.

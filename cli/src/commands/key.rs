@@ -151,8 +151,7 @@ const fn opened_by(derivation: Derivation) -> &'static str {
 
 /// The object of a slot.
 fn object(slot: &Slot) -> Object {
-    let object =
-        Object::new("key").field("id", slot.id.to_hex()).field("in_use", slot.is_in_use);
+    let object = Object::new("key").field("id", slot.id.to_hex()).field("in_use", slot.is_in_use);
     match &slot.info {
         Ok(info) => object.and(info_fields(info)),
         Err(error) => object.field("unreadable", error.to_string()),
@@ -217,7 +216,9 @@ fn remove(args: &RemoveArgs, context: &Context) -> Outcome {
     confirm(args.yes, &format!("remove key slot {}", id.short()), context)?;
     keys::remove(&repository, id, &actor(None), &context.ambient)?;
     context.output.line(&format!("removed key slot {}", id.short()));
-    context.output.line("whoever kept a copy of it and knows its secret can still open the repository");
+    context
+        .output
+        .line("whoever kept a copy of it and knows its secret can still open the repository");
     Ok(Done::well(Object::default().field("dry_run", false).field("removed_slot_id", id.to_hex())))
 }
 

@@ -66,8 +66,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         show(&path, &top, args.long, context);
         count += 1;
     }
-    let summary =
-        Object::default().field("snapshot_id", taken.id.to_hex()).field("entries", count);
+    let summary = Object::default().field("snapshot_id", taken.id.to_hex()).field("entries", count);
     Ok(Done::well(summary))
 }
 

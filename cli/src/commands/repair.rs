@@ -75,8 +75,7 @@ fn end(report: &Report) -> Done {
 }
 
 fn summary(report: &Report) -> Object {
-    let removed: Vec<String> =
-        report.segments_removed.iter().map(|hash| hash.to_hex()).collect();
+    let removed: Vec<String> = report.segments_removed.iter().map(|hash| hash.to_hex()).collect();
     Object::default()
         .field("dry_run", report.is_dry_run)
         .field("changed", report.has_changed())

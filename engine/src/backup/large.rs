@@ -9,7 +9,7 @@ use repo_format::codec::Bytes;
 use repo_format::content::{Chunker, Extent};
 use repo_format::history;
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attributes, Body, Digest, Entry, Metadata};
+use repo_format::tree::{Attributes, Body, Entry, Metadata};
 
 use super::folder::Folder;
 use super::pieces::{Ended, Piece, Pieces};
@@ -290,60 +290,6 @@ impl Large {
             run.links.finish(run, scratch, group, read)?;
         }
         self.folder.fill(run, scratch, self.place, entry)
-    }
-}
-
-/// Digest of a file as it is read, holes among it.
-pub(super) struct Digester {
-    hasher: blake3::Hasher,
-    is_sparse: bool,
-    run_bytes: u64,
-    position: u64,
-}
-
-/// Holes beyond this length are named, not hashed.
-const HASHED_HOLES_MAX: u64 = 256 << 20;
-
-impl Digester {
-    pub(super) fn new(hole_bytes: u64) -> Self {
-        let is_sparse = hole_bytes > HASHED_HOLES_MAX;
-        Self { hasher: blake3::Hasher::new(), is_sparse, run_bytes: 0, position: 0 }
-    }
-
-    pub(super) fn data(&mut self, bytes: &[u8]) {
-        if self.is_sparse && self.run_bytes == 0 {
-            self.hasher.update(&self.position.to_le_bytes());
-        }
-        self.hasher.update(bytes);
-        self.run_bytes += bytes.len() as u64;
-        self.position += bytes.len() as u64;
-    }
-
-    pub(super) fn hole(&mut self, length: u64) {
-        self.end_run();
-        self.position += length;
-        if !self.is_sparse {
-            let zeros = [0; 64 << 10];
-            let mut left = length;
-            while left > 0 {
-                let now = left.min(zeros.len() as u64);
-                self.hasher.update(&zeros[..usize::try_from(now).unwrap_or(zeros.len())]);
-                left -= now;
-            }
-        }
-    }
-
-    fn end_run(&mut self) {
-        if self.is_sparse && self.run_bytes > 0 {
-            self.hasher.update(&self.run_bytes.to_le_bytes());
-        }
-        self.run_bytes = 0;
-    }
-
-    pub(super) fn finish(mut self) -> Digest {
-        self.end_run();
-        let hash = *self.hasher.finalize().as_bytes();
-        if self.is_sparse { Digest::Sparse(hash) } else { Digest::Plain(hash) }
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use repo_format::content::Chunker;
 use repo_format::tree::{Attribute, Digest};
 
-use super::large::{Digester, chunker_for};
+use super::large::chunker_for;
 use super::options::Source;
 use crate::chunk::stream::{Batch, Batches};
 use crate::repo::Repository;
+use crate::repo::digest::Digester;
 use crate::source::files::{Directory, Kind, Stat, attributes, data_ranges_from};
 use crate::source::stream::{CommandSource, StdinSource};
 
@@ -94,7 +95,7 @@ impl Pieces {
             current: None,
         };
         let cutter = repo.cutter(chunker);
-        Ok(Self { reader, cutter, digester: Digester::new(hole_bytes), bytes: 0 })
+        Ok(Self { reader, cutter, digester: Digester::for_holes(hole_bytes), bytes: 0 })
     }
 
     /// Opens a stream.
@@ -111,7 +112,7 @@ impl Pieces {
             }
             _ => Reader::Stdin(Batches::new(StdinSource::new(), cutter.clone())),
         };
-        Ok(Self { reader, cutter, digester: Digester::new(0), bytes: 0 })
+        Ok(Self { reader, cutter, digester: Digester::new(false), bytes: 0 })
     }
 
     /// How it is cut.

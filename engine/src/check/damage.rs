@@ -121,7 +121,8 @@ impl Wound {
                 (Severity::Loss, what, FROM_REPLICA)
             }
             _ if sees_all => {
-                let repair = if matches!(self.lost, Lost::All) { REPAIR_INDEX } else { REPAIR_PACKS };
+                let repair =
+                    if matches!(self.lost, Lost::All) { REPAIR_INDEX } else { REPAIR_PACKS };
                 let what = format!("{}, which no snapshot needs", self.lost_of(lost));
                 let severity = if is_named { Severity::Repairable } else { Severity::Notice };
                 (severity, what, repair)

@@ -56,8 +56,7 @@ pub(super) fn read(run: &mut Run<'_>, catalog: &Catalog) -> Result<(Damage, Coun
     let damage = reading.salvage(threads)?;
     let Reading { notices, blobs, .. } = reading;
     run.findings.extend(notices.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let counts =
-        Counts { packs: chosen.len() as u64, bytes: total, blobs: blobs.into_inner() };
+    let counts = Counts { packs: chosen.len() as u64, bytes: total, blobs: blobs.into_inner() };
     Ok((damage, counts))
 }
 
@@ -158,7 +157,8 @@ impl<'a> Reading<'a> {
         }
         self.blobs.fetch_add(opened, Relaxed);
         if unsupported > 0 {
-            let what = format!("{} in encodings that this program lacks", count(unsupported, "blob"));
+            let what =
+                format!("{} in encodings that this program lacks", count(unsupported, "blob"));
             lock(&self.notices).push(Finding::notice(pack.name.as_str(), what));
         }
         Ok(())
@@ -232,8 +232,7 @@ impl<'a> Reading<'a> {
         };
         let mut lost = HashSet::new();
         for id in blobs {
-            let index =
-                if pack.is_named { &self.catalog.index } else { &self.catalog.unnamed };
+            let index = if pack.is_named { &self.catalog.index } else { &self.catalog.unnamed };
             let mut places = index.find_all(id);
             places.retain(|located| located.pack.hash == pack.pack.hash);
             if !places.iter().any(|located| opens(self.run, scratch, located, &bytes)) {

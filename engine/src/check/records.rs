@@ -32,7 +32,8 @@ pub(super) fn history(run: &mut Run<'_>, history: &History) {
         }
     }
     for gone in &history.missing {
-        let what = "it was in the history and is gone: an older copy was put back, or it was removed";
+        let what =
+            "it was in the history and is gone: an older copy was put back, or it was removed";
         let mut finding = Finding::loss(gone, what);
         FROM_COPY.clone_into(&mut finding.repair);
         run.findings.push(finding);
@@ -86,7 +87,8 @@ pub(super) fn key_slots(run: &mut Run<'_>, history: &History) -> Result<()> {
     }
     for id in there.iter().filter(|id| told.get(id) == Some(&false)) {
         let name = ObjectName::key_slot(*id);
-        let what = "it was removed and is there again: whoever knows its secret opens the repository";
+        let what =
+            "it was removed and is there again: whoever knows its secret opens the repository";
         let repair = format!("strongroom key remove {id}");
         run.findings.push(Finding::repairable(name.as_str(), what, repair));
     }
@@ -107,11 +109,7 @@ fn slots_of(history: &History) -> BTreeMap<SlotId, bool> {
 }
 
 /// Every generation of the configuration reads and names the one before.
-pub(super) fn configuration(
-    run: &mut Run<'_>,
-    history: &History,
-    catalog: &Catalog,
-) -> Result<()> {
+pub(super) fn configuration(run: &mut Run<'_>, history: &History, catalog: &Catalog) -> Result<()> {
     let generations: BTreeSet<u32> = catalog
         .listed
         .iter()

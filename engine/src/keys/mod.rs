@@ -121,8 +121,7 @@ pub fn passwd(
     let slots = list(repo)?;
     let name = slots.iter().find(|slot| slot.id == old).and_then(name_of);
     let name = name.unwrap_or_default();
-    let label =
-        key_slots::label(name.as_str(), &actor.host, &actor.user, ambient.clock.now_ms());
+    let label = key_slots::label(name.as_str(), &actor.host, &actor.user, ambient.clock.now_ms());
     let id = key_slots::add(&*repo.store, &repo.keys, secret, cost, &label)?;
     must_open(repo, id, secret)?;
     tell(repo, &mut history, id, true, &label.name, actor, ambient)?;

@@ -67,8 +67,11 @@ impl Report {
         let done = if !self.has_changed() {
             "the index needs no repair".to_owned()
         } else {
-            let (wrote, removed) =
-                if self.is_dry_run { ("would write", "would remove") } else { ("wrote", "removed") };
+            let (wrote, removed) = if self.is_dry_run {
+                ("would write", "would remove")
+            } else {
+                ("wrote", "removed")
+            };
             format!(
                 "{wrote} {} over {} with {}, {removed} {}",
                 plural(self.segments_written, "index segment"),
@@ -101,7 +104,7 @@ pub fn index(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<
     step("listing packs");
     let mut plan = Plan::make(repo, &reading, ambient)?;
     step("reading the directories of packs");
-    let mut work = Work { repo, options, ambient, pending: Vec::new(), entries: 0 };
+    let work = Work { repo, options, ambient, pending: Vec::new(), entries: 0 };
     plan.report.is_dry_run = options.is_dry_run;
     work.execute(plan)
 }
@@ -233,7 +236,11 @@ impl Report {
                 Kind::NotFound => continue,
                 Kind::Damaged => {
                     removed.push(*hash);
-                    Finding::repairable(name.as_str(), error.to_string(), "its packs are read again")
+                    Finding::repairable(
+                        name.as_str(),
+                        error.to_string(),
+                        "its packs are read again",
+                    )
                 }
                 // Unsupported is not damaged, and a disk that fails may yet give it.
                 _ => Finding::notice(name.as_str(), format!("it is left alone: {error}")),
@@ -266,7 +273,9 @@ impl Work<'_> {
             let surveyed = survey::directories(self.repo, names.to_vec(), threads, self.ambient)?;
             for (name, read) in surveyed {
                 match read {
-                    Ok((pack, directory)) => self.add(pack, directory, &mut report, &mut written)?,
+                    Ok((pack, directory)) => {
+                        self.add(pack, directory, &mut report, &mut written)?
+                    }
                     Err(error) => {
                         let what = format!("no segment names it, and it cannot be: {error}");
                         report.findings.push(Finding::loss(name.as_str(), what));

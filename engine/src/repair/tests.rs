@@ -82,8 +82,7 @@ fn a_deleted_segment_costs_no_content_as_long_as_its_packs_are_there() {
     let fixture = Fixture::small();
     let name = &fixture.names(prefix::INDEX)[0];
     fixture.store.delete(name).unwrap();
-    let report =
-        check(&fixture.repo, &check::Options::default(), &fixture.ambient).unwrap();
+    let report = check(&fixture.repo, &check::Options::default(), &fixture.ambient).unwrap();
     assert_eq!(report.count(Severity::Loss), 0, "{:?}", report.findings);
     assert!(report.findings.iter().all(|f| f.repair == "strongroom repair index"));
     repair(&fixture);

@@ -80,6 +80,7 @@ impl Fixture {
             metadata_bytes: 1 << 20,
             level: Level::Default,
             uploads: 1,
+            is_dry: false,
         };
         let root = BlobWriter::with(&indexed, settings, &self.ambient.progress, |writer| {
             Ok(build(writer, &mut writer.scratch()?, &self.repo))
@@ -134,11 +135,7 @@ fn snapshot(root: Directory) -> Snapshot {
 }
 
 /// Files of every kind of content, one with attributes in a blob.
-fn inner_entries(
-    writer: &BlobWriter<'_>,
-    scratch: &mut Scratch,
-    repo: &Repository,
-) -> Vec<Entry> {
+fn inner_entries(writer: &BlobWriter<'_>, scratch: &mut Scratch, repo: &Repository) -> Vec<Entry> {
     let shared = writer.save(scratch, BlobKind::Data, b"one and two").unwrap();
     let slice = |offset| {
         let extents = vec![Extent::Slice { id: shared, offset, length: 3 }];
@@ -175,7 +172,7 @@ pub(crate) fn stored(
 }
 
 pub(crate) fn file(name: &[u8], size: u64, content: Content) -> Entry {
-    let body = Body::File { size, content, digest: [0; 32] };
+    let body = Body::File { size, content, digest: repo_format::tree::Digest::Plain([0; 32]) };
     Entry { name: name.into(), metadata: Metadata::default(), body }
 }
 

@@ -286,8 +286,7 @@ impl<'a> BlobWriter<'a> {
         };
         let full = {
             let mut slot = lock(&self.open[number]);
-            let is_full =
-                slot.as_ref().is_some_and(|pack| pack.bytes.len() + frame.len() > target);
+            let is_full = slot.as_ref().is_some_and(|pack| pack.bytes.len() + frame.len() > target);
             let full = if is_full { slot.take() } else { None };
             let pack = slot.get_or_insert_with(|| {
                 let epoch = self.repo.keys.current().number;

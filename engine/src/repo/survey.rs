@@ -108,6 +108,7 @@ pub(crate) fn directories(
         Ok(())
     };
     for_each_of(names.len(), threads, ambient, || Ok(()), read)?;
-    let found = found.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let found =
+        found.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
     Ok(names.into_iter().zip(found).filter_map(|(name, read)| Some((name, read?))).collect())
 }

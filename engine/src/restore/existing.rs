@@ -5,17 +5,19 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use repo_format::BlobId;
 use repo_format::content::Extent;
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Body, Entry};
+use repo_format::tree::{Body, Digest, Entry};
 
 use super::options::{Options, Overwrite};
 use crate::crypto::blob::blob_id;
 use crate::repo::Repository;
-use crate::source::files::{Directory, Kind, Stat, read_small};
+use crate::repo::digest::Digester;
+use crate::source::files::{Directory, Kind, Stat, data_ranges, read_small};
 
 /// What was found under a name.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ pub(super) fn examine(
         return Ok(Found::Right(file));
     }
     read_small(&file, usize::try_from(*size).unwrap_or(usize::MAX), buffer)?;
-    let is_right = buffer.len() as u64 == *size && blake3::hash(buffer).as_bytes() == digest;
+    let found = Digest::Plain(*blake3::hash(buffer).as_bytes());
+    let is_right = buffer.len() as u64 == *size && found == *digest;
     Ok(if is_right { Found::Right(file) } else { Found::Other })
 }
 
@@ -101,19 +104,37 @@ fn is_blob(repo: &Repository, id: BlobId, plain: &[u8]) -> bool {
 }
 
 /// Compares a whole file with the digest of its content, a piece at a time.
-pub(super) fn has_digest(file: &File, size: u64, digest: &[u8; 32]) -> io::Result<bool> {
-    let mut hasher = blake3::Hasher::new();
+pub(super) fn has_digest(file: &File, size: u64, digest: &Digest) -> io::Result<bool> {
+    if Stat::of(file)?.size != size {
+        return Ok(false);
+    }
+    let is_sparse = matches!(digest, Digest::Sparse(_));
+    let mut digester = Digester::new(is_sparse);
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;
-    loop {
-        let count = match file.read_at(&mut buffer, at) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        hasher.update(&buffer[..count]);
-        at += count as u64;
-        if count == 0 || at > size {
-            return Ok(at == size && hasher.finalize().as_bytes() == digest);
+    let ranges: &mut dyn Iterator<Item = io::Result<Range<u64>>> =
+        if is_sparse { &mut data_ranges(file, size) } else { &mut std::iter::once(Ok(0..size)) };
+    for range in ranges {
+        let range = range?;
+        if range.start > at {
+            digester.hole(range.start - at);
+            at = range.start;
+        }
+        while at < range.end {
+            let left = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
+            match file.read_at(&mut buffer[..left], at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Ok(false),
+                Ok(count) => {
+                    digester.data(&buffer[..count]);
+                    at += count as u64;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
+    if size > at {
+        digester.hole(size - at);
+    }
+    Ok(digester.finish() == *digest)
 }

@@ -127,9 +127,7 @@ impl<'a> Fetcher<'a> {
     ) -> Result<()> {
         match result {
             Ok(()) => deliver(&mut self.reader, wants, Ok(&self.plain)),
-            Err(error) if costs_one_thing(&error) => {
-                deliver(&mut self.reader, wants, Err(error))
-            }
+            Err(error) if costs_one_thing(&error) => deliver(&mut self.reader, wants, Err(error)),
             Err(error) => Err(error),
         }
     }

@@ -32,7 +32,7 @@ impl Key {
         match &entry.body {
             Body::Directory { .. } => return None,
             Body::File { size, digest, .. } => {
-                hasher.update(&size.to_le_bytes()).update(digest);
+                hasher.update(&size.to_le_bytes()).update(&codec::encode(digest));
             }
             other => {
                 hasher.update(&codec::encode(other));

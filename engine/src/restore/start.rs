@@ -40,11 +40,8 @@ impl Start {
         snapshot: &Snapshot,
         path: Option<&[u8]>,
     ) -> Result<Self> {
-        let mut start = Self {
-            path: Vec::new(),
-            at: At::Folder(snapshot.root, None),
-            totals: snapshot.totals,
-        };
+        let mut start =
+            Self { path: Vec::new(), at: At::Folder(snapshot.root, None), totals: snapshot.totals };
         let components = path.unwrap_or_default().split(|&byte| byte == b'/');
         for name in components.filter(|name| !name.is_empty() && *name != b".") {
             if name == b".." {

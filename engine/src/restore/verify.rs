@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use repo_format::tree::{Body, Entry, Metadata};
+use repo_format::tree::{Body, Digest, Entry, Metadata};
 use rustix::fs::{Advice, fadvise};
 
 use super::existing::has_digest;
@@ -33,7 +33,7 @@ pub(super) struct Check {
     directory: Arc<Directory>,
     path: Vec<u8>,
     size: u64,
-    digest: [u8; 32],
+    digest: Digest,
 }
 
 /// The walk that finds what is to be read back.
@@ -66,7 +66,12 @@ impl<'a> Verify<'a> {
         before == Some(inode)
     }
 
-    fn examine(&mut self, here: &mut Here, path: &[u8], entry: &Entry) -> io::Result<Option<Check>> {
+    fn examine(
+        &mut self,
+        here: &mut Here,
+        path: &[u8],
+        entry: &Entry,
+    ) -> io::Result<Option<Check>> {
         let handle = here.handle()?;
         let directory = look(&handle)?;
         let stat = directory.stat(&entry.name)?;

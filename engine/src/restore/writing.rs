@@ -90,7 +90,12 @@ impl Writing<'_> {
     }
 
     /// Says which group the thing holds the content of; the outer `None` where it is dealt with.
-    fn claim(&mut self, folder: &Arc<Folder>, path: &[u8], entry: &Entry) -> Result<Option<Option<Key>>> {
+    fn claim(
+        &mut self,
+        folder: &Arc<Folder>,
+        path: &[u8],
+        entry: &Entry,
+    ) -> Result<Option<Option<Key>>> {
         let Some(key) = Key::of(entry) else { return Ok(Some(None)) };
         loop {
             match self.run.links.claim(key, folder, &entry.name) {
@@ -164,7 +169,12 @@ impl Writing<'_> {
 impl Visitor for Writing<'_> {
     type Folder = Here;
 
-    fn enter(&mut self, parent: &mut Here, path: &[u8], metadata: Metadata) -> Result<Option<Here>> {
+    fn enter(
+        &mut self,
+        parent: &mut Here,
+        path: &[u8],
+        metadata: Metadata,
+    ) -> Result<Option<Here>> {
         self.run.go_on()?;
         self.run.ambient.progress.set_current(path);
         let keeps = self.run.options.overwrite == Overwrite::Never;
@@ -236,4 +246,3 @@ impl Visitor for Writing<'_> {
         here.folder.leave(self.run, &mut self.reader)
     }
 }
-

@@ -39,7 +39,8 @@ fn source(word: &OsStr) -> Result<Source, Failure> {
         None => return Ok(Source::Path(word.into())),
     };
     // The rest of the word may hold a password, so it is never shown.
-    let is_known = scheme == "sqlite" || scheme.starts_with("bucket+") || NOT_BUILT.contains(&scheme);
+    let is_known =
+        scheme == "sqlite" || scheme.starts_with("bucket+") || NOT_BUILT.contains(&scheme);
     Err(if is_known {
         Failure::usage(format!("{scheme} sources are not part of this program yet"))
             .hint("store a dump with --command NAME=COMMAND, or its file as a path")
@@ -98,12 +99,7 @@ impl Request {
         tags.sort();
         tags.dedup();
         let parent = args.parent.as_deref().map(snapshot_name::parse).transpose()?;
-        Ok(Self {
-            sources,
-            excludes,
-            tags,
-            parent,
-        })
+        Ok(Self { sources, excludes, tags, parent })
     }
 }
 
@@ -178,11 +174,15 @@ mod tests {
 
     #[test]
     fn commands_and_stdin_become_streams() {
-        let request = lower(&["--stdin", "--stdin-filename", "a", "--command", "b=echo 'x y' | wc"]);
+        let request =
+            lower(&["--stdin", "--stdin-filename", "a", "--command", "b=echo 'x y' | wc"]);
         let (a, b) = (b"a".to_vec(), b"b".to_vec());
         assert_eq!(
             request.unwrap().sources,
-            [Source::Stdin { name: a }, Source::Command { name: b, line: "echo 'x y' | wc".into() }]
+            [
+                Source::Stdin { name: a },
+                Source::Command { name: b, line: "echo 'x y' | wc".into() }
+            ]
         );
         for command in ["noname", "a=", "a= "] {
             assert_eq!(lower(&["--command", command]).unwrap_err().code.number(), 2, "{command}");

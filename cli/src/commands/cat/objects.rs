@@ -24,17 +24,15 @@ pub(super) fn object(found: &Found, rows: &[Row]) -> Object {
         Found::Snapshot(taken) => snapshots::object(taken)
             .field("root", taken.snapshot.root.to_hex())
             .field("root_entries", taken.snapshot.root_entries),
-        Found::Record(record) => {
-            of_record(record, rows.iter().find(|row| row.hash == record.hash))
-        }
+        Found::Record(record) => of_record(record, rows.iter().find(|row| row.hash == record.hash)),
         Found::Tree(node) => of_tree(node),
         Found::ContentList(list) => of_list(list),
         Found::Attributes(list) => Object::new("attributes").field("attributes", attributes(list)),
         Found::Bytes(bytes) => Object::new("bytes").field("bytes", bytes.len()),
         Found::Pack(pack, directory) => of_pack(pack, directory),
-        Found::Segment { head, plain_bytes, stored_bytes } => of_segment(head)
-            .field("plain_bytes", *plain_bytes)
-            .field("stored_bytes", *stored_bytes),
+        Found::Segment { head, plain_bytes, stored_bytes } => {
+            of_segment(head).field("plain_bytes", *plain_bytes).field("stored_bytes", *stored_bytes)
+        }
         Found::Slot(slot) => of_slot(slot),
     }
 }

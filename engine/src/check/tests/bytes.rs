@@ -113,7 +113,8 @@ fn a_data_pack_with_a_flipped_blob_names_the_files_that_are_lost_and_no_others()
     fixture.back_up(b"first");
     let before = fixture.names(prefix::PACKS);
     let second = fixture.back_up(b"second");
-    let name = fixture.names(prefix::PACKS).into_iter().find(|name| !before.contains(name)).unwrap();
+    let name =
+        fixture.names(prefix::PACKS).into_iter().find(|name| !before.contains(name)).unwrap();
     let whole = fixture.get(&name);
     // Behind the header and the salt lies the ciphertext of the one blob of this pack.
     let mut flipped = whole.clone();

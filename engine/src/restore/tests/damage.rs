@@ -173,9 +173,13 @@ fn reading_back_finds_what_was_changed_meanwhile() {
     world.restore();
     let time = std::fs::metadata(world.path("src/a")).unwrap().modified().unwrap();
     std::fs::write(world.path("src/a"), "wrong").unwrap();
-    std::fs::File::options().write(true).open(world.path("src/a")).unwrap().set_modified(time).unwrap();
-    let options =
-        Options { overwrite: Overwrite::IfChanged, verify: true, ..world.options() };
+    std::fs::File::options()
+        .write(true)
+        .open(world.path("src/a"))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    let options = Options { overwrite: Overwrite::IfChanged, verify: true, ..world.options() };
     let report = world.run(&options);
     assert_eq!(lost(&report), ["/src/a"]);
     assert_eq!((report.files_verified, report.bytes_verified), (1, 0));

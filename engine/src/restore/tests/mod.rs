@@ -135,6 +135,7 @@ impl World {
                 metadata_bytes: 1 << 20,
                 level: Level::Default,
                 uploads: 1,
+                is_dry: false,
             };
             BlobWriter::with(&repo, packs, &ambient.progress, |writer| {
                 let mut build = Build { repo: &repo, writer, scratch: writer.scratch()?, bundle };
@@ -200,9 +201,8 @@ impl World {
 
 fn names(path: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(path).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -257,7 +257,7 @@ impl Build<'_, '_> {
             Node::Inline(bytes) => Ok(Body::File {
                 size: bytes.len() as u64,
                 content: Content::inline(bytes),
-                digest: *blake3::hash(bytes).as_bytes(),
+                digest: repo_format::tree::Digest::Plain(*blake3::hash(bytes).as_bytes()),
             }),
             Node::Slice(offset, length) => {
                 let id = self.writer.save(&mut self.scratch, BlobKind::Data, self.bundle)?;
@@ -267,7 +267,7 @@ impl Build<'_, '_> {
                 Ok(Body::File {
                     size: bytes.len() as u64,
                     content: Content::Extents { chunker: Chunker::Whole, extents },
-                    digest: *blake3::hash(bytes).as_bytes(),
+                    digest: repo_format::tree::Digest::Plain(*blake3::hash(bytes).as_bytes()),
                 })
             }
             Node::File(parts) => self.file(parts),
@@ -314,6 +314,10 @@ impl Build<'_, '_> {
             content.push(self.writer, &mut self.scratch, self.repo, extent)?;
         }
         let content = content.finish(self.writer, &mut self.scratch, Chunker::Whole)?;
-        Ok(Body::File { size, content, digest: *hasher.finalize().as_bytes() })
+        Ok(Body::File {
+            size,
+            content,
+            digest: repo_format::tree::Digest::Plain(*hasher.finalize().as_bytes()),
+        })
     }
 }
