@@ -190,6 +190,7 @@ fn attributes(tree: &mut Tree) {
 
 fn sparse(tree: &mut Tree) {
     let (bytes, small) = (random::bytes("sparse", 64 * KIB), random::bytes("small", 4 * KIB));
+    let big = random::bytes("big", 2 * MIB);
     let mib = MIB as u64;
     tree.directory("sparse")
         .sparse("sparse/only-hole", 16 * mib, &[])
@@ -197,10 +198,9 @@ fn sparse(tree: &mut Tree) {
         .sparse("sparse/hole-last", 8 * mib, &[(0, &bytes)])
         .sparse("sparse/hole-inside", 4 * mib, &[(0, &bytes), (4 * mib - 65_536, &bytes)])
         .sparse("sparse/islands", 40 * mib, &[(mib, &small), (9 * mib, &small), (33 * mib, &bytes)])
-        .sparse("sparse/one-block-hole", 12 << 10, &[(0, &small), (8 << 10, &small)])
+        .sparse("sparse/one-block-hole", 2 * mib + 8192, &[(0, &big), (2 * mib + 4096, &small)])
         .sparse("sparse/odd-end", 3 * mib + 1, &[(2 * mib, &bytes), (3 * mib, b"x")])
-        .sparse("sparse/zeros-are-data", 2 * mib, &[(mib, &vec![0; 64 * KIB])])
-        .sparse("sparse/tiny-hole", 100, &[]);
+        .sparse("sparse/zeros-are-data", 2 * mib, &[(mib, &vec![0; 64 * KIB])]);
 }
 
 fn directories(tree: &mut Tree) {

@@ -166,7 +166,8 @@ fn file(path: &Path, size: u64) -> Nature {
         // Ranges begin at a block unless the file system says otherwise; blocks must not shift.
         let mut offset = start - start % BLOCK as u64;
         while offset < *end {
-            let count = file.read_at(&mut buffer, offset).unwrap_or_else(|e| fail(path, &e));
+            let left = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
+            let count = file.read_at(&mut buffer[..left], offset).unwrap_or_else(|e| fail(path, &e));
             if count == 0 {
                 break;
             }

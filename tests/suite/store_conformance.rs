@@ -1,6 +1,7 @@
 //! Proves that every store and every layer keeps the promises of `engine::store::Store`, on real
 //! servers too.
 
+use std::path::Path;
 use std::time::Duration;
 
 use engine::store::conformance::run_all;
@@ -23,8 +24,14 @@ fn layers_conform<S: Store>(make: impl Fn() -> S) {
     conforms(&Throttle::new(make(), Limits::default()));
     conforms(&Retry::with_wait(make(), patient, |_: Duration| {}));
     conforms(&Cache::new(make(), &folder.path().join("one")));
-    let all = Retry::with_wait(Throttle::new(make(), Limits::default()), patient, |_: Duration| {});
-    conforms(&Trace::new(Cache::new(all, &folder.path().join("all"))));
+    conforms(&all_layers(make(), &folder.path().join("all")));
+}
+
+/// Every layer at once, as deep as any program stacks them.
+fn all_layers<S: Store>(store: S, cache: &Path) -> impl Store {
+    let slow = Throttle::new(store, Limits::default());
+    let patient = Retry::with_wait(slow, RetryPolicy::default(), |_: Duration| {});
+    Trace::new(Cache::new(patient, cache))
 }
 
 #[test]
@@ -85,6 +92,6 @@ fn s3s_fs_keeps_every_promise() {
 #[test]
 fn layers_over_s3_keep_every_promise() {
     let folder = tempfile::tempdir().unwrap();
-    let server = S3sFs::start(folder.path());
-    layers_conform(|| objects::store(&server.place("layers")));
+    let server = S3sFs::start(&folder.path().join("server"));
+    conforms(&all_layers(objects::store(&server.place("layers")), &folder.path().join("cache")));
 }

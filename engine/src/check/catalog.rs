@@ -28,7 +28,7 @@ const LISTED_MAX: usize = 20;
 pub(super) struct Pack {
     pub(super) name: ObjectName,
     /// As the index has it; for a pack without a segment, as its name and length have it.
-    pub(super) pack: PackRef,
+    pub(super) described: PackRef,
     /// Length in the store; absent when it is not there.
     pub(super) listed: Option<u64>,
     pub(super) is_named: bool,
@@ -37,7 +37,7 @@ pub(super) struct Pack {
 impl Pack {
     /// Says whether the store holds it with the length that the index gives.
     pub(super) fn looks_whole(&self) -> bool {
-        self.listed == Some(self.pack.total_bytes)
+        self.listed == Some(self.described.total_bytes)
     }
 }
 
@@ -90,7 +90,7 @@ impl Catalog {
         for (pack, _) in &found {
             let name = pack_name(pack);
             if let Ok(place) = self.packs.binary_search_by(|probe| probe.name.cmp(&name)) {
-                self.packs[place].pack = *pack;
+                self.packs[place].described = *pack;
             }
         }
         self.unnamed = Index::of_directories(found);
@@ -125,11 +125,11 @@ fn packs(run: &mut Run<'_>, reading: &Reading, listed: &[Listed]) -> Result<Vec<
             let name = pack_name(pack);
             let known = packs.entry(name.clone()).or_insert_with(|| Pack {
                 name: name.clone(),
-                pack: *pack,
+                described: *pack,
                 listed: None,
                 is_named: true,
             });
-            if known.pack != *pack {
+            if known.described != *pack {
                 run.findings.push(Finding::repairable(
                     ObjectName::index_segment(*segment).as_str(),
                     format!("it contradicts another segment about {name}"),
@@ -147,7 +147,7 @@ fn packs(run: &mut Run<'_>, reading: &Reading, listed: &[Listed]) -> Result<Vec<
         let total_bytes = object.bytes;
         let pack = packs.entry(object.name.clone()).or_insert_with(|| Pack {
             name: object.name.clone(),
-            pack: PackRef { hash, is_metadata, class: 0, epoch: 0, total_bytes },
+            described: PackRef { hash, is_metadata, class: 0, epoch: 0, total_bytes },
             listed: None,
             is_named: false,
         });
@@ -180,9 +180,8 @@ fn segment_findings(run: &mut Run<'_>, reading: &Reading) {
     }
     for hash in reading.superseded.iter().take(LISTED_MAX) {
         let name = ObjectName::index_segment(*hash);
-        let mut finding = Finding::notice(name.as_str(), "another segment takes its place");
-        finding.repair = REPAIR.to_owned();
-        run.findings.push(finding);
+        let finding = Finding::notice(name.as_str(), "another segment takes its place");
+        run.findings.push(Finding { repair: REPAIR.to_owned(), ..finding });
     }
     if let Some(more) = reading.superseded.len().checked_sub(LISTED_MAX).filter(|&more| more > 0) {
         let what = format!("{} more give way to others", count(more as u64, "segment"));

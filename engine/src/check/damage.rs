@@ -47,7 +47,7 @@ impl Damage {
     pub(super) fn add(&mut self, pack: &Pack, why: String, lost: Lost, blobs: usize) {
         let name = pack.name.clone();
         let wound = Wound { name, why, lost, blobs, is_needed: false };
-        self.wounds.insert(pack.pack.hash, wound);
+        self.wounds.insert(pack.described.hash, wound);
     }
 
     /// Remembers a blob that does not open.
@@ -93,7 +93,7 @@ impl Damage {
             findings.push(wound.finding(is_named, sees_all));
         }
         for pack in catalog.packs.iter().filter(|pack| !pack.is_named) {
-            findings.push(if self.unnamed.contains(&pack.pack.hash) {
+            findings.push(if self.unnamed.contains(&pack.described.hash) {
                 let what = "no index segment names it, and snapshots need what it holds";
                 Finding::repairable(pack.name.as_str(), what, REPAIR_INDEX)
             } else {

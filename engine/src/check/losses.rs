@@ -100,9 +100,8 @@ impl Losses {
             findings.push(Finding::loss("trees", what));
         }
         findings.extend(self.absent.into_iter().map(|(id, why)| {
-            let mut finding = Finding::loss(format!("blob {id}"), why);
-            finding.repair = "strongroom repair packs --from-replica URL".to_owned();
-            finding
+            let repair = "strongroom repair packs --from-replica URL".to_owned();
+            Finding { repair, ..Finding::loss(format!("blob {id}"), why) }
         }));
         if self.absent_more {
             findings.push(Finding::loss("blobs", "more blobs are missing than are named here"));
@@ -122,9 +121,8 @@ impl Hit {
             .map_or_else(|_| "at an impossible time".to_owned(), |time| format!("of {time}"));
         let more = if self.has_more { ", and more" } else { "" };
         let what = format!("{time}, cannot be restored whole: {}{more}", self.paths.join(", "));
-        let mut finding = Finding::loss(format!("snapshot {}", self.snapshot), what);
-        finding.repair = "strongroom repair snapshots".to_owned();
-        finding
+        let repair = "strongroom repair snapshots".to_owned();
+        Finding { repair, ..Finding::loss(format!("snapshot {}", self.snapshot), what) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::finding::{Finding, Severity};
 use crate::repo::history::{History, Taken};
 use crate::repo::{Repository, survey};
 
+mod blobs;
 mod catalog;
 mod damage;
 mod files;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 use repo_format::ObjectHash;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::repo::Repository;
 use crate::repo::blobs::{FrameReader, pack_name};
 use crate::repo::index::Located;
@@ -41,23 +41,21 @@ impl<'a> Nodes<'a> {
     /// Opens a blob at one of its places.
     pub(super) fn open(&mut self, located: &Located, plain: &mut Vec<u8>) -> Result<()> {
         let entry = &located.entry;
-        let bytes = if self.is_remote && located.pack.total_bytes <= self.most {
+        let mut frame = if self.is_remote && located.pack.total_bytes <= self.most {
             let whole = self.pack(located)?;
             let start = entry.offset as usize;
-            match whole.get(start..).and_then(|rest| rest.get(..entry.stored_bytes as usize)) {
-                Some(frame) => BytesMut::from(frame),
-                None => {
-                    let message = "the pack ends before the blob does";
-                    return Err(crate::Error::new(crate::error::Kind::Damaged, message));
-                }
-            }
+            let frame = whole.get(start..).and_then(|rest| rest.get(..entry.stored_bytes as usize));
+            BytesMut::from(
+                frame.ok_or_else(|| {
+                    Error::new(Kind::Damaged, "the pack ends before the blob does")
+                })?,
+            )
         } else {
             let name = pack_name(&located.pack);
             let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));
             let bytes = self.repo.store.get_range(&name, offset, length)?;
             bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
         };
-        let mut frame = bytes;
         self.frames.open(self.repo, located, &mut frame, plain)
     }
 

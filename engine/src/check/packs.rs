@@ -33,7 +33,7 @@ pub(super) struct Counts {
 pub(super) fn read(run: &mut Run<'_>, catalog: &Catalog) -> Result<(Damage, Counts)> {
     let present: Vec<&Pack> = catalog.packs.iter().filter(|pack| is_readable(pack)).collect();
     let sizes: Vec<(ObjectHash, u64)> =
-        present.iter().map(|pack| (pack.pack.hash, pack.listed.unwrap_or(0))).collect();
+        present.iter().map(|pack| (pack.described.hash, pack.listed.unwrap_or(0))).collect();
     let chosen = run.options.read_data.choose(run.options.seed, &sizes);
     let chosen: Vec<&Pack> = chosen.into_iter().map(|number| present[number]).collect();
     let total: u64 = chosen.iter().filter_map(|pack| pack.listed).sum();
@@ -90,7 +90,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn suspect(&self, pack: &'a Pack, why: String) {
-        lock(&self.suspects).entry(pack.pack.hash).or_insert((pack, why));
+        lock(&self.suspects).entry(pack.described.hash).or_insert((pack, why));
     }
 
     /// Finds the packs that are missing or not as long as they should be.
@@ -99,7 +99,7 @@ impl<'a> Reading<'a> {
             match pack.listed {
                 None => self.suspect(pack, "it is missing".to_owned()),
                 Some(found) => {
-                    let expected = pack.pack.total_bytes;
+                    let expected = pack.described.total_bytes;
                     self.suspect(pack, format!("it has {found} bytes instead of {expected}"));
                 }
             }
@@ -133,7 +133,7 @@ impl<'a> Reading<'a> {
         let trailer = &bytes[bytes.len() - envelope::TRAILER_BYTES..];
         let (found, directory) =
             blobs::open_directory(repo, &pack.name, total, head, sealed, trailer)?;
-        if found != pack.pack {
+        if found != pack.described {
             return Err(Error::new(Kind::Damaged, "it is not the pack that the index describes"));
         }
         if pack.is_named {
@@ -171,13 +171,13 @@ impl<'a> Reading<'a> {
             !places.iter().any(|located| {
                 let mut placed = located.entry;
                 placed.base_first = entry.base_first;
-                located.pack.hash == pack.pack.hash
+                located.pack.hash == pack.described.hash
                     && placed == **entry
                     && located.bases == directory.bases_of(entry)
             })
         });
         let differing = differing.count() as u64;
-        let known = self.entries.get(&pack.pack.hash).copied().unwrap_or(0);
+        let known = self.entries.get(&pack.described.hash).copied().unwrap_or(0);
         let held = directory.entries.len() as u64;
         if differing > 0 || known != held {
             let what = format!(
@@ -206,15 +206,31 @@ impl<'a> Reading<'a> {
         let damage = Mutex::new(Damage::default());
         let work = |scratch: &mut Scratch, number: usize| {
             let (pack, why) = &suspects[number];
-            let mut blobs = ids.get(&pack.pack.hash).cloned().unwrap_or_default();
+            let mut blobs = ids.get(&pack.described.hash).cloned().unwrap_or_default();
             blobs.sort_unstable();
             blobs.dedup();
+            if pack.looks_whole() && self.is_whole_now(scratch, pack)? {
+                return Ok(());
+            }
             let lost = self.lost_of(scratch, pack, &blobs)?;
             lock(&damage).add(pack, why.clone(), lost, blobs.len());
             Ok(())
         };
         survey::for_each_of(suspects.len(), threads, self.run.ambient, Scratch::new, work)?;
         Ok(damage.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads a suspect once more: what was wrong may have been the reading.
+    fn is_whole_now(&self, scratch: &mut Scratch, pack: &Pack) -> Result<bool> {
+        let _memory = self.budget.take(pack.listed.unwrap_or(0));
+        if let Err(error) = self.examine(scratch, pack) {
+            self.run.goes_on(error)?;
+            return Ok(false);
+        }
+        let what = "it was read wrong once and right the second time: the disk, the network or the \
+                    memory of this machine cannot be relied on";
+        lock(&self.notices).push(Finding::notice(pack.name.as_str(), what));
+        Ok(true)
     }
 
     /// Opens the blobs of a suspect one by one.
@@ -234,7 +250,7 @@ impl<'a> Reading<'a> {
         for id in blobs {
             let index = if pack.is_named { &self.catalog.index } else { &self.catalog.unnamed };
             let mut places = index.find_all(id);
-            places.retain(|located| located.pack.hash == pack.pack.hash);
+            places.retain(|located| located.pack.hash == pack.described.hash);
             if !places.iter().any(|located| opens(self.run, scratch, located, &bytes)) {
                 lost.insert(*id);
             }
@@ -245,10 +261,11 @@ impl<'a> Reading<'a> {
 
 /// Checks trailer and header of a pack.
 fn open_envelope(run: &Run<'_>, pack: &Pack, bytes: &[u8]) -> Result<()> {
-    let kind = if pack.pack.is_metadata { ObjectKind::MetadataPack } else { ObjectKind::DataPack };
+    let kind =
+        if pack.described.is_metadata { ObjectKind::MetadataPack } else { ObjectKind::DataPack };
     let opened = envelope::open(bytes, kind, Some(run.repo.id()), limits::PACK_BYTES_MAX);
     match opened {
-        Ok(object) if object.hash == pack.pack.hash => Ok(()),
+        Ok(object) if object.hash == pack.described.hash => Ok(()),
         Ok(_) => Err(Error::new(Kind::Damaged, "it is another object than its name says")),
         Err(error) if error.is_unsupported() && !survey::is_intact(bytes) => {
             Err(Error::caused(Kind::Damaged, "its header is damaged", error))

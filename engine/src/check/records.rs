@@ -20,23 +20,23 @@ const FOREIGN_MAX: usize = 20;
 const FROM_COPY: &str = "put it back from a replica or another copy of the repository";
 const ADD_KEY: &str = "strongroom key add";
 
+fn from_copy(finding: Finding) -> Finding {
+    Finding { repair: FROM_COPY.to_owned(), ..finding }
+}
+
 /// Says what is wrong with the history.
 pub(super) fn history(run: &mut Run<'_>, history: &History) {
     for finding in &history.findings {
         // What only lies in the wrong folder is named among the foreign objects.
         let name = ObjectName::parse(&finding.object);
         if name.is_some_and(|name| name.meaning().is_some()) {
-            let mut finding = finding.clone();
-            FROM_COPY.clone_into(&mut finding.repair);
-            run.findings.push(finding);
+            run.findings.push(from_copy(finding.clone()));
         }
     }
     for gone in &history.missing {
         let what =
             "it was in the history and is gone: an older copy was put back, or it was removed";
-        let mut finding = Finding::loss(gone, what);
-        FROM_COPY.clone_into(&mut finding.repair);
-        run.findings.push(finding);
+        run.findings.push(from_copy(Finding::loss(gone, what)));
     }
 }
 
@@ -72,9 +72,7 @@ pub(super) fn key_slots(run: &mut Run<'_>, history: &History) -> Result<()> {
     }
     if !is_any_sound {
         let what = "no key slot is left that could open the repository";
-        let mut finding = Finding::loss(prefix::KEYS, what);
-        FROM_COPY.clone_into(&mut finding.repair);
-        run.findings.push(finding);
+        run.findings.push(from_copy(Finding::loss(prefix::KEYS, what)));
     }
     let told = slots_of(history);
     let mut expected: BTreeSet<SlotId> =
@@ -137,9 +135,7 @@ pub(super) fn configuration(run: &mut Run<'_>, history: &History, catalog: &Cata
                 run.passed(error, "it is missing")?
             }
         };
-        let mut finding = Finding::loss(name.as_str(), what);
-        FROM_COPY.clone_into(&mut finding.repair);
-        run.findings.push(finding);
+        run.findings.push(from_copy(Finding::loss(name.as_str(), what)));
         // A hostile name may stand for four thousand million generations before it.
         if !generations.contains(&generation) {
             break;
@@ -177,9 +173,7 @@ pub(super) fn names(run: &mut Run<'_>, catalog: &Catalog) -> Result<()> {
     for (writer, records) in records.iter().filter(|(writer, _)| !cards.contains(writer)) {
         let what = format!("it is missing, so {} cannot be trusted", count(*records, "record"));
         let name = ObjectName::writer_card(*writer);
-        let mut finding = Finding::loss(name.as_str(), what);
-        FROM_COPY.clone_into(&mut finding.repair);
-        run.findings.push(finding);
+        run.findings.push(from_copy(Finding::loss(name.as_str(), what)));
     }
     for name in foreign.iter().take(FOREIGN_MAX) {
         let what = "this is not the name of anything in a repository";

@@ -19,10 +19,9 @@ use super::catalog::Catalog;
 use super::damage::Damage;
 use super::losses::{Losses, text_of};
 use super::nodes::Nodes;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::repo::history::Taken;
-use crate::repo::index::{Index, Located};
 
 /// What is remembered of a node, or of another blob of metadata.
 #[derive(Debug, Clone, Copy)]
@@ -31,13 +30,15 @@ pub(super) struct Memo {
     pub(super) sum: u64,
     first: u64,
     pub(super) level: u8,
+    /// Directories in directories below.
+    height: u16,
     pub(super) is_bad: bool,
 }
 
 impl Memo {
     /// What is remembered of a content list or of attributes, which have no first name.
     pub(super) const fn of_list(sum: u64, level: u8, is_bad: bool) -> Self {
-        Self { sum, first: 0, level, is_bad }
+        Self { sum, first: 0, level, height: 0, is_bad }
     }
 }
 
@@ -65,6 +66,14 @@ struct Frame {
     path_bytes: usize,
     /// Directories above.
     depth: usize,
+}
+
+impl Frame {
+    /// Is as high as what lies below it, and one more when that is a directory of its own.
+    fn rise_over(&mut self, below: &Memo, depth: usize) {
+        let step = u16::from(depth > self.depth);
+        self.memo.height = self.memo.height.max(below.height.saturating_add(step));
+    }
 }
 
 enum Next {
@@ -191,6 +200,7 @@ impl<'a> Walk<'a> {
         match self.stack.last_mut() {
             Some(above) => {
                 above.memo.is_bad |= frame.memo.is_bad;
+                above.rise_over(&frame.memo, frame.depth);
                 false
             }
             None => frame.memo.is_bad,
@@ -205,7 +215,15 @@ impl<'a> Walk<'a> {
             if !self.holds(id, &claim, &memo) {
                 return Ok(true);
             }
+            // Sound where it was met first, and perhaps too deep here.
+            if depth + usize::from(memo.height) > limits::PATH_DEPTH_MAX {
+                self.too_deep(&id);
+                return Ok(true);
+            }
             if !memo.is_bad || self.losses.is_full() {
+                if let Some(above) = self.stack.last_mut() {
+                    above.rise_over(&memo, depth);
+                }
                 return Ok(memo.is_bad);
             }
         }
@@ -273,8 +291,7 @@ impl<'a> Walk<'a> {
                 }
                 let path_bytes = self.path.len();
                 if depth >= limits::PATH_DEPTH_MAX {
-                    self.odd(tree, "it lies deeper than the format allows");
-                    self.blind();
+                    self.too_deep(tree);
                     return Ok(true);
                 }
                 let sum = sum_of(*entries, totals);
@@ -293,6 +310,11 @@ impl<'a> Walk<'a> {
         Ok(is_bad)
     }
 
+    fn too_deep(&mut self, id: &BlobId) {
+        self.odd(id, "it lies deeper than the format allows");
+        self.blind();
+    }
+
     /// What lies below the path is not seen.
     fn blind(&mut self) {
         self.losses.is_blind = true;
@@ -306,88 +328,8 @@ impl<'a> Walk<'a> {
     }
 
     fn odd_finding(&self, id: &BlobId, what: &str) -> Finding {
-        Finding::loss(format!("blob {id}"), format!("{what}; used by {}/", text_of(&self.path)))
-    }
-
-    /// Every place of a blob that is not known to be lost, with whether a segment names it.
-    fn places(&self, id: &BlobId, kind: BlobKind) -> Vec<(Located, bool)> {
-        let of = |index: &Index, is_named: bool| -> Vec<(Located, bool)> {
-            let places = index.find_all(id).into_iter();
-            places
-                .filter(|l| l.entry.kind == kind && !self.damage.holds(&l.pack.hash, id))
-                .map(|located| (located, is_named))
-                .collect()
-        };
-        let mut places = of(&self.catalog.index, true);
-        places.extend(of(&self.catalog.unnamed, false));
-        places
-    }
-
-    /// Finds a blob without reading it; gives its plain length.
-    pub(super) fn find(&mut self, id: &BlobId, kind: BlobKind) -> Option<u32> {
-        // Nearly always the first place will do.
-        if let Some(located) = self.catalog.index.find(id)
-            && located.entry.kind == kind
-            && !self.damage.holds(&located.pack.hash, id)
-        {
-            return Some(located.entry.plain_bytes);
-        }
-        let found = self.places(id, kind).into_iter().next();
-        match found {
-            Some((located, is_named)) => {
-                if !is_named {
-                    self.damage.need_unnamed(located.pack.hash);
-                }
-                Some(located.entry.plain_bytes)
-            }
-            None => {
-                self.lack(id, kind);
-                None
-            }
-        }
-    }
-
-    /// Reads a blob of metadata into `plain`, from whichever place holds.
-    pub(super) fn read(&mut self, id: BlobId, kind: BlobKind) -> Result<bool> {
-        for (located, is_named) in self.places(&id, kind) {
-            match self.nodes.open(&located, &mut self.plain) {
-                Ok(()) => {
-                    if !is_named {
-                        self.damage.need_unnamed(located.pack.hash);
-                    }
-                    return Ok(true);
-                }
-                Err(error) => {
-                    let why = match error.kind() {
-                        Kind::NotFound => "it is missing".to_owned(),
-                        _ => format!("blob {} does not open: {error}", id.short()),
-                    };
-                    self.run.goes_on(error)?;
-                    self.damage.lose(&located.pack, id, &why);
-                }
-            }
-        }
-        self.lack(&id, kind);
-        Ok(false)
-    }
-
-    /// Remembers that a blob is needed and that no place has it.
-    fn lack(&mut self, id: &BlobId, kind: BlobKind) {
-        let mut places = self.catalog.index.find_all(id);
-        places.extend(self.catalog.unnamed.find_all(id));
-        places.retain(|located| located.entry.kind == kind);
-        if places.is_empty() {
-            let is_other = self.catalog.index.contains(id);
-            let why = if is_other {
-                "it is not of the kind it is used as"
-            } else {
-                "it is in no pack of the index"
-            };
-            self.losses.absent(*id, why);
-        }
-        for located in places {
-            self.damage.need(&located.pack.hash);
-        }
+        let path: &[u8] = if self.path.is_empty() { b"/" } else { &self.path };
+        Finding::loss(format!("blob {id}"), format!("{what}; used by {}", text_of(path)))
     }
 }
 
@@ -396,17 +338,21 @@ fn facts(node: &Node) -> (Memo, Option<&Bytes>) {
     let mut totals = Totals::default();
     let (level, entries, first, last) = match node {
         Node::Leaf(list) => {
-            list.iter().for_each(|entry| totals.add(&entry.totals()));
+            for entry in list {
+                totals.add(&entry.totals());
+            }
             let name = |entry: Option<&'_ Entry>| entry.map(|entry| hash_of(&entry.name.0));
             (0, list.len() as u64, name(list.first()), list.last().map(|entry| &entry.name))
         }
         Node::Inner { level, children } => {
-            children.iter().for_each(|child| totals.add(&child.totals));
+            for child in children {
+                totals.add(&child.totals);
+            }
             let entries = children.iter().fold(0, |sum: u64, c| sum.saturating_add(c.entries));
             let first = children.first().map(|child| hash_of(&child.first_name.0));
             (*level, entries, first, children.last().map(|child| &child.first_name))
         }
     };
     let sum = sum_of(entries, &totals);
-    (Memo { sum, first: first.unwrap_or(0), level, is_bad: false }, last)
+    (Memo { sum, first: first.unwrap_or(0), level, height: 0, is_bad: false }, last)
 }

@@ -64,9 +64,7 @@ impl Report {
     /// Says plainly what was done and what is lost.
     pub fn sentence(&self) -> String {
         let plural = |n: u64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-        let done = if !self.has_changed() {
-            "the index needs no repair".to_owned()
-        } else {
+        let done = if self.has_changed() {
             let (wrote, removed) = if self.is_dry_run {
                 ("would write", "would remove")
             } else {
@@ -79,6 +77,8 @@ impl Report {
                 plural(self.blobs_indexed, "blob"),
                 plural(self.segments_removed.len() as u64, "segment"),
             )
+        } else {
+            "the index needs no repair".to_owned()
         };
         if self.packs_missing == 0 {
             return done;
@@ -207,9 +207,8 @@ impl Report {
         self.packs_missing += 1;
         self.blobs_missing += blobs;
         let what = format!("it is missing; it held {blobs} blobs of {bytes} bytes");
-        let mut finding = Finding::loss(name.as_str(), what);
-        finding.repair = "strongroom repair packs --from-replica URL".to_owned();
-        self.findings.push(finding);
+        let repair = "strongroom repair packs --from-replica URL".to_owned();
+        self.findings.push(Finding { repair, ..Finding::loss(name.as_str(), what) });
     }
 
     /// Tells of packs that are not as long as the index says; what it has of them may be all that

