@@ -4,6 +4,8 @@
 //! `cargo run --release --example first-backup [FOLDER]` works in FOLDER, or else in a new folder
 //! under the system's temporary one, which it leaves for a look around.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -116,7 +118,6 @@ fn count_invoices(database: &Path) -> Result<u64> {
     if sound != "ok" {
         return Err(format!("the restored database is damaged: {sound}").into());
     }
-    let count: i64 =
-        connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?;
+    let count: i64 = connection.query_row("SELECT count(*) FROM invoice", (), |row| row.get(0))?;
     Ok(count.try_into()?)
 }

@@ -33,6 +33,7 @@ pub(crate) struct Cli {
 /// Flags of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Globals {
     /// Where the repository lies: a path or a URL [env: STRONGROOM_REPO]
     #[arg(short, long, value_name = "URL", global = true)]

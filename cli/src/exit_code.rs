@@ -1,6 +1,6 @@
-//! What each way to end means to a script: one exhaustive match from kind to exit code, name and hint.
+//! What each way to end means to a script: exhaustive matches from kind to exit code, name and hint.
 //!
-//! A kind that the engine gains breaks the match, so no error leaves with a code nobody chose.
+//! A kind that the engine gains breaks the matches, so no error leaves with a code nobody chose.
 
 use engine::error::Kind;
 
@@ -61,97 +61,68 @@ pub(crate) struct Meaning {
     pub(crate) hint: Option<&'static str>,
 }
 
-const fn means(code: ExitCode, name: &'static str, hint: Option<&'static str>) -> Meaning {
-    Meaning { code, name, hint }
-}
-
 /// Says what a kind of error means.
 pub(crate) const fn meaning(kind: Kind) -> Meaning {
-    use ExitCode::{
-        Damage, Failed, Interrupted, NewerFormat, NoRepository, Password, Refused, Setting,
-    };
+    let (code, name) = code_and_name(kind);
+    Meaning { code, name, hint: hint(kind) }
+}
+
+const fn code_and_name(kind: Kind) -> (ExitCode, &'static str) {
     match kind {
-        Kind::NoRepository => means(
-            NoRepository,
-            "no_repository",
-            Some("check --repo, or create a repository with `strongroom init`"),
-        ),
-        Kind::RepositoryExists => means(
-            Failed,
-            "repository_exists",
-            Some("nothing was changed; choose another place, or use the repository that is there"),
-        ),
-        Kind::WrongPassword => means(
-            Password,
-            "wrong_password",
-            Some(
-                "check the password or key file that was given; any one key slot opens the repository",
-            ),
-        ),
-        Kind::NewerFormat => {
-            means(NewerFormat, "newer_format", Some("use a newer strongroom; nothing is damaged"))
-        }
-        Kind::Damaged => means(
-            Damage,
-            "damaged",
-            Some("`strongroom check --read-data` says what else is damaged"),
-        ),
-        Kind::Rollback => means(
-            Damage,
-            "rollback",
-            Some(
-                "someone may have put an older copy back; find out before writing to it, or say --accept-rollback to go on",
-            ),
-        ),
-        Kind::NotFound => means(
-            Failed,
-            "not_found",
-            Some("`strongroom snapshots` lists snapshots, `strongroom ls SNAP` what is in one"),
-        ),
-        Kind::AmbiguousName => {
-            means(Failed, "ambiguous_name", Some("give more characters of the id"))
-        }
-        Kind::Store => means(
-            Failed,
-            "store",
-            Some("what landed is kept; the same command goes on from there once the store answers"),
-        ),
-        Kind::StoreFull => means(
-            Failed,
-            "store_full",
-            Some("make room in the store, then run the same command again; what landed is kept"),
-        ),
-        Kind::StoreDenied => means(
-            Failed,
-            "store_denied",
-            Some(
-                "check the permissions of the folder, or the credentials: `strongroom help stores` says which each store reads",
-            ),
-        ),
-        Kind::StoreReadOnly => {
-            means(Failed, "store_read_only", Some("the store takes no writes; nothing was changed"))
-        }
-        Kind::Source => means(
-            Failed,
-            "source",
-            Some("no snapshot was made; mend the source, then run the same command again"),
-        ),
-        Kind::Target => means(
-            Failed,
-            "target",
-            Some(
-                "check that the target can be written and has room, then run the same command again",
-            ),
-        ),
-        Kind::InvalidSetting => means(Setting, "invalid_setting", None),
-        Kind::Interrupted => means(
-            Interrupted,
-            "interrupted",
-            Some("what landed is kept; the same command goes on from there"),
-        ),
-        Kind::Refused => means(Refused, "refused", None),
-        Kind::Other => means(Failed, "other", None),
+        Kind::NoRepository => (ExitCode::NoRepository, "no_repository"),
+        Kind::RepositoryExists => (ExitCode::Failed, "repository_exists"),
+        Kind::WrongPassword => (ExitCode::Password, "wrong_password"),
+        Kind::NewerFormat => (ExitCode::NewerFormat, "newer_format"),
+        Kind::Damaged => (ExitCode::Damage, "damaged"),
+        Kind::Rollback => (ExitCode::Damage, "rollback"),
+        Kind::NotFound => (ExitCode::Failed, "not_found"),
+        Kind::AmbiguousName => (ExitCode::Failed, "ambiguous_name"),
+        Kind::Store => (ExitCode::Failed, "store"),
+        Kind::StoreFull => (ExitCode::Failed, "store_full"),
+        Kind::StoreDenied => (ExitCode::Failed, "store_denied"),
+        Kind::StoreReadOnly => (ExitCode::Failed, "store_read_only"),
+        Kind::Source => (ExitCode::Failed, "source"),
+        Kind::Target => (ExitCode::Failed, "target"),
+        Kind::InvalidSetting => (ExitCode::Setting, "invalid_setting"),
+        Kind::Interrupted => (ExitCode::Interrupted, "interrupted"),
+        Kind::Refused => (ExitCode::Refused, "refused"),
+        Kind::Other => (ExitCode::Failed, "other"),
     }
+}
+
+/// What to do about an error of a kind, where that does not depend on more.
+const fn hint(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::NoRepository => "check --repo, or create a repository with `strongroom init`",
+        Kind::RepositoryExists => {
+            "nothing was changed; choose another place, or use the repository that is there"
+        }
+        Kind::WrongPassword => {
+            "check the password or key file that was given; any one key slot opens the repository"
+        }
+        Kind::NewerFormat => "use a newer strongroom; nothing is damaged",
+        Kind::Damaged => "`strongroom check --read-data` says what else is damaged",
+        Kind::Rollback => {
+            "someone may have put an older copy back; find out before writing to it, or go on with --accept-rollback"
+        }
+        Kind::AmbiguousName => "give more characters of the id",
+        Kind::Store => {
+            "what landed is kept; the same command goes on from there once the store answers"
+        }
+        Kind::StoreFull => {
+            "make room in the store, then run the same command again; what landed is kept"
+        }
+        Kind::StoreDenied => {
+            "check the permissions of the folder, or the credentials: `strongroom help stores` says which each store reads"
+        }
+        Kind::StoreReadOnly => "the store takes no writes; nothing was changed",
+        Kind::Source => "no snapshot was made; mend the source, then run the same command again",
+        Kind::Target => {
+            "check that the target can be written and has room, then run the same command again"
+        }
+        Kind::Interrupted => "what landed is kept; the same command goes on from there",
+        Kind::NotFound | Kind::InvalidSetting | Kind::Refused | Kind::Other => return None,
+    })
 }
 
 #[cfg(test)]

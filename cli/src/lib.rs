@@ -134,11 +134,12 @@ fn end(output: &Output, command: Option<&str>, outcome: Outcome, start: Instant)
         .field("duration_ms", millis);
     output.object(&summary.and(fields));
     match output.finish() {
-        Ok(()) => code,
-        Err(error) => {
+        // A dump that could not be written has said so already.
+        Err(error) if code != ExitCode::Failed => {
             output.failure(&Failure::new(Kind::Other, format!("writing to stdout: {error}")));
             if code == ExitCode::Done { ExitCode::Failed } else { code }
         }
+        Ok(()) | Err(_) => code,
     }
 }
 

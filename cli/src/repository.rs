@@ -99,7 +99,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Finds the snapshot that a name means.
     pub(crate) fn pick(&self, name: &str, selector: &Selector) -> Result<Taken, Failure> {
-        Ok(snapshots::pick(&self.history, name, selector)?)
+        pick(&self.history, name, selector)
     }
 
     /// Finds what lies at a path of a snapshot; no path means all of it.
@@ -111,6 +111,15 @@ impl Opened {
                 .hint("`strongroom ls SNAP` lists what is; `strongroom find PATTERN` looks in all snapshots")
         })
     }
+}
+
+/// Finds the snapshot that a name means.
+pub(crate) fn pick(history: &History, name: &str, selector: &Selector) -> Result<Taken, Failure> {
+    snapshots::pick(history, name, selector).map_err(|error| {
+        let is_absent = error.kind() == Kind::NotFound;
+        let failure = Failure::from(error);
+        if is_absent { failure.hint("`strongroom snapshots` lists all") } else { failure }
+    })
 }
 
 /// Who works on the repository; the host is this machine's unless another is named.

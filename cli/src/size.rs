@@ -1,4 +1,4 @@
-//! Sizes and spans as people write and read them: `4MiB` in, `4.0 MiB` out.
+//! Sizes, spans and counts as people write and read them: `4MiB` in, `4.0 MiB` out.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -67,6 +67,16 @@ pub(crate) fn format_span(span: Duration) -> String {
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
     }
+}
+
+/// Writes a number and its noun.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Length of a list, as reports count.
+pub(crate) fn length<T>(list: &[T]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn without_a_repository_every_command_says_so_and_ends_with_20() {
         &["find", "*.txt"],
         &["diff", "ab", "cd"],
         &["dump", "latest", "/a"],
-        &["cat", "config/0"],
+        &["cat", "config"],
         &["restore", "latest", "--target", "/t"],
         &["check"],
         &["repair", "index"],

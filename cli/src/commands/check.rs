@@ -1,12 +1,13 @@
 //! `check`: proves that everything is there and sound, and says what was read.
 
 use engine::Severity;
-use engine::browse::{Selector, snapshots};
+use engine::browse::Selector;
 use engine::check::{self, Options, ReadData, Report};
 use engine::repo::history::History;
 
 use crate::context::{Context, Done, Outcome};
 use crate::output::json::Object;
+use crate::repository::pick;
 use crate::{size, snapshot_name};
 
 /// Arguments.
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         Some(name) => {
             // A check must not stop at a damaged history, so it is only examined.
             let history = History::examine(&repository, &context.ambient)?;
-            Some(snapshots::pick(&history, &name, &Selector::default())?.id)
+            Some(pick(&history, &name, &Selector::default())?.id)
         }
     };
     let options = Options {

@@ -8,7 +8,7 @@ use crate::args::FilterArgs;
 use crate::context::{Context, Done, Outcome};
 use crate::output::escape;
 use crate::output::json::Object;
-use crate::{entry, time};
+use crate::{entry, size, time};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     for finding in &report.findings {
         context.output.finding(finding);
     }
-    context.output.line(&format!("{} found in {} snapshots", report.matches, chosen.len()));
+    let searched = size::count(size::length(&chosen), "snapshot");
+    context.output.line(&format!("{} found in {searched}", report.matches));
     let summary = Object::default()
         .field("matches", report.matches)
         .field("entries", report.entries)

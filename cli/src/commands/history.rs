@@ -31,7 +31,7 @@ pub(crate) fn run(_args: &Args, context: &Context) -> Outcome {
     }
     let end = if verified.holds() { "all of them hold" } else { "the history does not hold" };
     let (records, writers) = (verified.records, verified.writers);
-    context.output.line(&format!("{records} records of {writers} writers: {end}"));
+    context.output.line(&format!("records: {records}, of writers: {writers}; {end}"));
     let summary = Object::default()
         .field("records", records)
         .field("writers", writers)

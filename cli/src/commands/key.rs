@@ -180,7 +180,7 @@ pub(crate) fn info_fields(info: &engine::repo::key_slots::SlotInfo) -> Object {
 fn add(args: &AddArgs, context: &Context) -> Outcome {
     let repository = context.repository()?;
     if args.new.dry_run.dry_run {
-        return would("would add a key slot", context);
+        return Ok(would("would add a key slot", context));
     }
     let secret = args.new.source().read_new(&Terminal)?;
     let label = args.label.as_deref().unwrap_or_default();
@@ -194,7 +194,7 @@ fn passwd(args: &NewArgs, context: &Context) -> Outcome {
     let repository = context.repository()?;
     let old = repository.slot();
     if args.dry_run.dry_run {
-        return would(&format!("would replace key slot {}", old.short()), context);
+        return Ok(would(&format!("would replace key slot {}", old.short()), context));
     }
     let secret = args.source().read_new(&Terminal)?;
     let cost = Cost::default();
@@ -211,7 +211,7 @@ fn remove(args: &RemoveArgs, context: &Context) -> Outcome {
     let repository = context.repository()?;
     let id = keys::find(&repository, &args.id)?;
     if args.dry_run.dry_run {
-        return would(&format!("would remove key slot {}", id.short()), context);
+        return Ok(would(&format!("would remove key slot {}", id.short()), context));
     }
     confirm(args.yes, &format!("remove key slot {}", id.short()), context)?;
     keys::remove(&repository, id, &actor(None), &context.ambient)?;
@@ -222,7 +222,7 @@ fn remove(args: &RemoveArgs, context: &Context) -> Outcome {
     Ok(Done::well(Object::default().field("dry_run", false).field("removed_slot_id", id.to_hex())))
 }
 
-fn would(what: &str, context: &Context) -> Outcome {
+fn would(what: &str, context: &Context) -> Done {
     context.output.line(what);
-    Ok(Done::well(Object::default().field("dry_run", true)))
+    Done::well(Object::default().field("dry_run", true))
 }

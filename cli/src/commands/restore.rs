@@ -13,7 +13,7 @@ use crate::confirmation::confirm;
 use crate::context::{Context, Done, Outcome};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
-use crate::output::json::Object;
+use crate::output::json::{self, Object};
 use crate::size;
 use crate::snapshot_name::SnapshotPath;
 
@@ -102,7 +102,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         let planned = restore(&Options { dry_run: true, verify: false, ..options.clone() })?;
         if planned.deleted > 0 {
             let target = args.target.display();
-            let question = format!("delete {} things below {target}", planned.deleted);
+            let things = size::count(planned.deleted, "thing");
+            let question = format!("delete {things} below {target}");
             confirm(args.yes, &question, context)?;
         }
     }
@@ -140,7 +141,8 @@ fn code(report: &Report) -> ExitCode {
 
 fn show(taken: &Taken, report: &Report, options: &Options, output: &Output) {
     for finding in &report.findings {
-        output.finding(finding);
+        // People have seen it as a warning when it was met.
+        output.object(&json::finding(finding));
     }
     output.line(&format!(
         "files: {} restored or right ({} right already), {} left alone; {} folders; {} deleted",
@@ -156,13 +158,15 @@ fn show(taken: &Taken, report: &Report, options: &Options, output: &Output) {
         output.line(&format!("verified: {} files, {bytes}", report.files_verified));
     }
     for (count, what) in [
-        (total(&report.findings, report.findings_more), "findings of damage"),
-        (total(&report.failures, report.failures_more), "things the target refused"),
-        (total(&report.problems, report.problems_more), "problems with metadata"),
-        (report.owners_refused, "owners could not be put back"),
+        (total(&report.findings, report.findings_more), "finding of damage"),
+        (total(&report.failures, report.failures_more), "thing refused by the target"),
+        (total(&report.problems, report.problems_more), "problem with metadata"),
+        (report.owners_refused, "owner not put back"),
     ] {
         if count > 0 {
-            output.line(&format!("{count} {what}"));
+            // The noun is the first word of what is counted.
+            let (noun, rest) = what.split_once(' ').unwrap_or((what, ""));
+            output.line(&format!("{} {rest}", size::count(count, noun)));
         }
     }
     let (id, target) = (taken.id.short(), options.target.display());
@@ -174,7 +178,7 @@ fn show(taken: &Taken, report: &Report, options: &Options, output: &Output) {
 }
 
 fn total<T>(listed: &[T], more: u64) -> u64 {
-    u64::try_from(listed.len()).unwrap_or(u64::MAX).saturating_add(more)
+    size::length(listed).saturating_add(more)
 }
 
 fn summary(taken: &Taken, report: &Report, options: &Options) -> Object {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use engine::browse::snapshots;
 use engine::repo::history::Taken;
+use repo_format::SnapshotId;
+use repo_format::codec::Text;
 
 use crate::args::FilterArgs;
 use crate::context::{Context, Done, Outcome};
@@ -65,15 +67,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         let group = args.group_by.iter().map(|by| by.of(&taken)).collect();
         groups.entry(group).or_default().push(taken);
     }
-    let mut count = 0_usize;
+    let mut count = 0_u64;
     for (group, mut all) in groups {
         if let Some(latest) = args.latest.filter(|_| !args.group_by.is_empty()) {
             all.drain(..all.len().saturating_sub(latest));
         }
-        count += all.len();
+        count += size::length(&all);
         show(&group, &all, context);
     }
-    context.output.line(&format!("{count} snapshots"));
+    context.output.line(&size::count(count, "snapshot"));
     let damage = u64::try_from(history.findings.len()).unwrap_or(u64::MAX);
     Ok(Done::well(Object::default().field("snapshots", count).field("unreadable_records", damage)))
 }
@@ -127,7 +129,7 @@ fn state(taken: &Taken) -> String {
 pub(crate) fn object(taken: &Taken) -> Object {
     let snapshot = &taken.snapshot;
     let sources: Vec<&[u8]> = snapshot.sources.iter().map(|source| &source.0[..]).collect();
-    let tags: Vec<&str> = snapshot.tags.iter().map(|tag| tag.as_str()).collect();
+    let tags: Vec<&str> = snapshot.tags.iter().map(Text::as_str).collect();
     let retain_until = Some(taken.retain_until_ms).filter(|ms| *ms != 0).map(time::rfc3339_ms);
     Object::new("snapshot")
         .field("id", taken.id.to_hex())
@@ -139,7 +141,7 @@ pub(crate) fn object(taken: &Taken) -> Object {
         .names("sources", &sources)
         .field("tags", tags)
         .field("label", snapshot.label.as_str())
-        .field("parent_id", snapshot.parent.map(|id| id.to_hex()))
+        .field("parent_id", snapshot.parent.map(SnapshotId::to_hex))
         .field("partial", snapshot.is_partial)
         .field("unreadable", snapshot.unreadable)
         .field("retain_until", retain_until)

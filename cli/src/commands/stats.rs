@@ -74,8 +74,8 @@ fn show(sizes: &Sizes, whole: &Whole, context: &Context) {
     let (data, metadata) = (sizes.data, sizes.metadata);
     for line in [
         format!(
-            "{} snapshots: {} to restore, {} without repetition (1 : {}), {} compressed (1 : {})",
-            sizes.rows.len(),
+            "{}: {} to restore, {} without repetition (1 : {}), {} compressed (1 : {})",
+            size::count(size::length(&sizes.rows), "snapshot"),
             size::format(sizes.restore_bytes),
             size::format(data.plain_bytes),
             ratio(sizes.deduplication()),
@@ -83,9 +83,9 @@ fn show(sizes: &Sizes, whole: &Whole, context: &Context) {
             ratio(data.compression()),
         ),
         format!(
-            "their metadata: {} in {} blobs, {} stored",
+            "their metadata: {} in {}, {} stored",
             size::format(metadata.plain_bytes),
-            metadata.count,
+            size::count(metadata.count, "blob"),
             size::format(metadata.stored_bytes)
         ),
         format!(

@@ -1,6 +1,5 @@
 //! `tag`: changes the tags of snapshots; their content and ids stay.
 
-use engine::browse::snapshots;
 use engine::browse::tags::{self, Change};
 use engine::repo::history::Taken;
 use repo_format::codec::Text;
@@ -10,8 +9,8 @@ use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
 use crate::output::escape;
 use crate::output::json::Object;
-use crate::repository::actor;
-use crate::snapshot_name;
+use crate::repository::{actor, pick};
+use crate::{size, snapshot_name};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     // All names are understood before the first snapshot is changed.
     let mut chosen = Vec::new();
     for name in &args.snapshots {
-        chosen.push(snapshots::pick(&history, name, &selector)?);
+        chosen.push(pick(&history, name, &selector)?);
     }
     let mut changed = 0_usize;
     for taken in &chosen {
@@ -81,7 +80,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         show(taken, new.as_deref(), context);
     }
     let end = if args.dry_run.dry_run { "would be changed" } else { "changed" };
-    context.output.line(&format!("{changed} of {} snapshots {end}", chosen.len()));
+    let all = size::count(size::length(&chosen), "snapshot");
+    context.output.line(&format!("{changed} of {all} {end}"));
     let summary = Object::default()
         .field("dry_run", args.dry_run.dry_run)
         .field("snapshots", chosen.len())

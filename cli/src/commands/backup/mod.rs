@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use engine::backup::{Options, Parent};
-use engine::browse::{Selector, snapshots};
+use engine::browse::Selector;
 use engine::chunk::compression::Level;
 use engine::repo::Repository;
 use engine::repo::history::History;
@@ -19,7 +19,7 @@ use repo_format::content::Chunker;
 use crate::args::DryRun;
 use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
-use crate::repository::actor;
+use crate::repository::{actor, pick};
 use crate::{size, time};
 use request::Request;
 
@@ -159,7 +159,7 @@ fn options(
         None => Parent::Newest,
         Some(name) => {
             let history = History::load(repository, &context.ambient)?;
-            Parent::Given(snapshots::pick(&history, name, &Selector::default())?.id)
+            Parent::Given(pick(&history, name, &Selector::default())?.id)
         }
     };
     Ok(Options {

@@ -1,6 +1,7 @@
 //! What a backup did, for people and for programs.
 
 use engine::backup::Report;
+use repo_format::SnapshotId;
 
 use crate::exit_code::ExitCode;
 use crate::output::Output;
@@ -37,7 +38,8 @@ pub(super) fn show(report: &Report, output: &Output) {
         size::format(counts.bytes_stored),
     ));
     if report.unreadable_count > 0 {
-        output.line(&format!("{} sources could not be read", report.unreadable_count));
+        let things = size::count(report.unreadable_count, "thing");
+        output.line(&format!("{things} could not be read, or changed meanwhile"));
     }
     match &report.snapshot {
         None => output.line("dry run: nothing was stored"),
@@ -61,8 +63,8 @@ pub(super) fn summary(report: &Report) -> Object {
         .collect();
     Object::default()
         .field("dry_run", report.snapshot.is_none())
-        .field("snapshot_id", report.snapshot.map(|id| id.to_hex()))
-        .field("parent_id", report.parent.map(|id| id.to_hex()))
+        .field("snapshot_id", report.snapshot.map(SnapshotId::to_hex))
+        .field("parent_id", report.parent.map(SnapshotId::to_hex))
         .field("partial", report.is_partial)
         .field("unreadable", report.unreadable_count)
         .field("files_new", counts.files_new)

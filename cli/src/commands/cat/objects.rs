@@ -4,6 +4,7 @@ use engine::browse::cat::Object as Found;
 use engine::browse::history::Row;
 use engine::repo::history::Loaded;
 use engine::repo::key_slots::SlotInfo;
+use repo_format::BlobId;
 use repo_format::codec::Text;
 use repo_format::config::Config;
 use repo_format::content::{Chunker, Content, Extent, ListNode};
@@ -127,7 +128,7 @@ fn of_entry(entry: &Entry) -> Object {
 }
 
 fn of_extent(extent: &Extent) -> Object {
-    let object = Object::default().field("blob", extent.blob().map(|id| id.to_hex()));
+    let object = Object::default().field("blob", extent.blob().map(BlobId::to_hex));
     let object = match extent {
         Extent::Slice { offset, .. } => object.field("offset", *offset),
         Extent::Blob { .. } | Extent::Hole { .. } => object,
