@@ -25,8 +25,8 @@ pub(super) trait Visitor {
         metadata: Metadata,
     ) -> Result<Option<Self::Folder>>;
 
-    /// Learns the next name of an entered directory, before anything is done about it; whether it
-    /// is wanted is not said.
+    /// Learns the next name of an entered directory, before anything is done about it, whether it is
+    /// wanted or not. Names that came before the directory was entered were not wanted.
     fn pass(&mut self, _folder: &mut Self::Folder, _path: &[u8]) -> Result<()> {
         Ok(())
     }
@@ -173,6 +173,14 @@ impl<'a, 'r, V: Visitor> Walk<'a, 'r, V> {
                     self.frames.truncate(level);
                     return Ok(false);
                 }
+            }
+            // It is entered for the sake of what comes next in it.
+            let next = self.frames.get(level + 1).map_or(self.path.len(), |f| f.path_bytes);
+            let frame = &mut self.frames[level];
+            if next > frame.path_bytes
+                && let Some(folder) = &mut frame.folder
+            {
+                self.visitor.pass(folder, &self.path[..next])?;
             }
         }
         Ok(true)

@@ -36,6 +36,8 @@ enum Node {
     Slice(usize, usize),
     /// Bytes in the entry.
     Inline(Vec<u8>),
+    /// The same as what was built before it.
+    Again,
     Folder(Vec<(Vec<u8>, Item)>),
     Other(Body),
 }
@@ -138,7 +140,8 @@ impl World {
                 is_dry: false,
             };
             BlobWriter::with(&repo, packs, &ambient.progress, |writer| {
-                let mut build = Build { repo: &repo, writer, scratch: writer.scratch()?, bundle };
+                let scratch = writer.scratch()?;
+                let mut build = Build { repo: &repo, writer, scratch, bundle, last: Body::Fifo };
                 let Body::Directory { tree, entries, totals } = build.body(&root)? else {
                     panic!("the root is a folder")
                 };
@@ -248,12 +251,14 @@ struct Build<'a, 'w> {
     writer: &'a BlobWriter<'w>,
     scratch: Scratch,
     bundle: &'a [u8],
+    last: Body,
 }
 
 impl Build<'_, '_> {
     fn body(&mut self, item: &Item) -> Result<Body> {
         match &item.node {
             Node::Other(body) => Ok(body.clone()),
+            Node::Again => Ok(self.last.clone()),
             Node::Inline(bytes) => Ok(Body::File {
                 size: bytes.len() as u64,
                 content: Content::inline(bytes),
@@ -277,6 +282,7 @@ impl Build<'_, '_> {
                 let mut builder = DirectoryBuilder::new(self.repo);
                 for (name, item) in entries {
                     let body = self.body(item)?;
+                    self.last = body.clone();
                     let name = name.as_slice().into();
                     let entry = Entry { name, metadata: item.metadata.clone(), body };
                     builder.push(self.writer, &mut self.scratch, &entry)?;
