@@ -43,7 +43,8 @@ pub(crate) struct Globals {
     #[arg(long, value_name = "FILE", global = true, group = "secret")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// Run a command that prints the password; split into words, no shell [env: STRONGROOM_PASSWORD_COMMAND]
+    /// Run a command that prints the password; split into words, no shell [env:
+    /// STRONGROOM_PASSWORD_COMMAND]
     #[arg(long, value_name = "COMMAND", global = true, group = "secret")]
     pub(crate) password_command: Option<String>,
 
@@ -116,7 +117,8 @@ pub(crate) struct FilterArgs {
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
 
-    /// Only snapshots with all of these tags, parted by commas (repeatable: any of the sets); an empty text means no tags
+    /// Only snapshots with all of these tags, parted by commas (repeatable: any of the sets); an
+    /// empty text means no tags
     #[arg(long = "tag", value_name = "TAG,...")]
     tags: Vec<String>,
 

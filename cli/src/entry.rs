@@ -97,8 +97,8 @@ pub(crate) fn fields(path: &[u8], entry: &Entry) -> Object {
     match &entry.body {
         Body::File { size, digest, .. } => {
             let (name, digest) = match digest {
-                Digest::Plain(digest) => ("blake3", digest),
-                Digest::Sparse(digest) => ("blake3_of_runs", digest),
+                Digest::Plain(digest) => ("content_blake3", digest),
+                Digest::Sparse(digest) => ("runs_blake3", digest),
             };
             object.field("size", *size).field(name, repo_format::id::to_hex(digest))
         }

@@ -1,4 +1,5 @@
-//! What each way to end means to a script: exhaustive matches from kind to exit code, name and hint.
+//! What each way to end means to a script: exhaustive matches from kind to exit code, name and
+//! hint.
 //!
 //! A kind that the engine gains breaks the matches, so no error leaves with a code nobody chose.
 

@@ -1,4 +1,5 @@
-//! Ctrl-C and TERM: the first asks the command to finish what is in flight, the second ends at once.
+//! Ctrl-C and TERM: the first asks the command to finish what is in flight, the second ends at
+//! once.
 //!
 //! Ending at once is safe: nothing that a repository needs depends on a clean exit. The second one
 //! is served inside the signal handler, so that no stuck thread can hold it up.

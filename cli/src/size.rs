@@ -5,7 +5,8 @@ use std::time::Duration;
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/// Parses a size in bytes: a whole number, then nothing, `K`, `KiB` (1024) or `KB` (1000), and so on to `E`.
+/// Parses a size in bytes: a whole number, then nothing, `K`, `KiB` (1024) or `KB` (1000), and so
+/// on to `E`.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

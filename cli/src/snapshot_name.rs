@@ -41,7 +41,8 @@ pub(crate) struct SnapshotPath {
 }
 
 impl SnapshotPath {
-    /// Parses `SNAP` or `SNAP:PATH`. Times have colons too: the longest beginning that is a name wins.
+    /// Parses `SNAP` or `SNAP:PATH`. Times have colons too: the longest beginning that is a name
+    /// wins.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Failure> {
         let bytes = text.as_bytes();
         let name_before = |end: usize| {

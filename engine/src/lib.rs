@@ -10,6 +10,7 @@ pub mod crypto;
 pub mod error;
 pub mod finding;
 pub mod keys;
+pub mod records;
 pub mod repair;
 pub mod repo;
 pub mod restore;

@@ -1,6 +1,7 @@
 //! Names of objects in a store, both ways. SPEC 2.1.
 //!
-//! Names are ASCII `[0-9a-z./-]`, at most 100 characters, and stay apart where a store ignores case.
+//! Names are ASCII `[0-9a-z./-]`, at most 100 characters, and stay apart where a store ignores
+//! case.
 
 use std::fmt;
 

@@ -12,7 +12,8 @@ use std::path::Path;
 use rustix::fs::{SeekFrom, lgetxattr, llistxattr, seek};
 use rustix::io::Errno;
 
-/// Unit in which holes are told from zeros, in bytes; holes of the usual file systems are multiples.
+/// Unit in which holes are told from zeros, in bytes; holes of the usual file systems are
+/// multiples.
 const BLOCK: usize = 4096;
 
 /// What is seen, by path below the root; the root is the empty path.
@@ -167,7 +168,8 @@ fn file(path: &Path, size: u64) -> Nature {
         let mut offset = start - start % BLOCK as u64;
         while offset < *end {
             let left = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
-            let count = file.read_at(&mut buffer[..left], offset).unwrap_or_else(|e| fail(path, &e));
+            let count =
+                file.read_at(&mut buffer[..left], offset).unwrap_or_else(|e| fail(path, &e));
             if count == 0 {
                 break;
             }

@@ -1,7 +1,8 @@
 //! The pinned world of a test: folders of its own, and the shipped program with variables that do
 //! not depend on who runs it.
 //!
-//! Every variable is cleared first, so nothing of the machine's own settings or repositories is seen.
+//! Every variable is cleared first, so nothing of the machine's own settings or repositories is
+//! seen.
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -272,6 +272,8 @@ def open_object(data, kind=None, repository=None, limit=RECORD_MAX):
     """Checks a whole object (2.2); gives its header, body and trailer."""
     h = open_header(data, kind, repository)
     c = Cursor("object header", b"")
+    if h.klass and h.kind not in (5, 6, 7, 13):
+        c.fail("reserved bytes are not zero")
     if len(data) > limit:
         c.fail("over the limit")
     if len(data) < 96 or h.total > len(data):

@@ -22,7 +22,8 @@ fn everything_comes_back(world: &World) {
     assert_eq!(output.number("unreadable"), 0, "{output}");
     let packs = ["packs/", "meta/"].map(|folder| total_bytes(&objects::under(world, folder)));
     assert_eq!(output.number("bytes_stored"), packs.iter().sum::<u64>(), "{output}");
-    // A second one, which takes all files from the first. Folders above the source may have changed.
+    // A second one, which takes all files from the first. Folders above the source may have
+    // changed.
     let second = world.backup();
     assert_eq!(second.number("files_new") + second.number("files_changed"), 0, "{second}");
     assert_eq!(second.number("bytes_read"), 0, "{second}");

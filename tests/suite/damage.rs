@@ -1,5 +1,6 @@
-//! Proves that damage is said and never spread: each kind of object is flipped, cut and removed, and
-//! every verb that meets it ends with words and a code, never with a crash and never with a lie.
+//! Proves that damage is said and never spread: each kind of object is flipped, cut and removed,
+//! and every verb that meets it ends with words and a code, never with a crash and never with a
+//! lie.
 
 use std::path::PathBuf;
 
@@ -57,7 +58,7 @@ fn with_repository() -> World {
 fn copy(from: &World, to: &World) {
     for name in ["repository", "cache"] {
         let mut command = std::process::Command::new("cp");
-        let copied = command.arg("-a").arg(from.path(name)).arg(to.path(name)).status();
+        let copied = command.arg("-aT").arg(from.path(name)).arg(to.path(name)).status();
         assert!(copied.unwrap().success());
     }
 }
@@ -141,8 +142,9 @@ fn a_flipped_byte_in_a_pack_is_4_and_the_rest_comes_back() {
     assert!(!output.of_type("finding").is_empty(), "{output}");
     let (source, restored) = (walk(&world.source()), walk(&world.restored()));
     let damaged = differences(&source, &restored);
-    // One flipped byte costs one blob, which small files share.
-    assert!(!damaged.is_empty() && damaged.len() < 40, "{damaged:?}");
+    // One flipped byte costs one blob, at most 1 MiB, which small files share.
+    let shared_max = (1 << 20) / 20_000;
+    assert!(!damaged.is_empty() && damaged.len() <= shared_max, "{damaged:?}");
     // What is not whole must not look whole: nothing has other bytes under its old length and time.
     let is_honest = |line: &String| !line.contains(": content is");
     let all = damaged.iter().all(is_honest)
@@ -153,7 +155,8 @@ fn a_flipped_byte_in_a_pack_is_4_and_the_rest_comes_back() {
 #[test]
 fn a_new_machine_is_told_that_a_record_of_the_history_cannot_be_read() {
     let world = with_repository();
-    let newest = world.json(["snapshots"]).of_type("snapshot")[1]["id"].as_str().unwrap()[..16].to_owned();
+    let newest =
+        world.json(["snapshots"]).of_type("snapshot")[1]["id"].as_str().unwrap()[..16].to_owned();
     let history = objects::under(&world, "history/");
     let name = history.keys().find(|name| name.ends_with(&newest)).unwrap();
     apply(Action::Flip, &world.repository().join(name));

@@ -1,14 +1,16 @@
 //! Proves that the floors hold: crates depend downwards, rooms of the engine know only the rooms
 //! below them, and what a room must never know is not in its sources.
 //!
-//! The tables are the architecture; a new arrow is a change of the architecture and is written here.
+//! The tables are the architecture; a new arrow is a change of the architecture and is written
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_tests::code::{has_word, is_test, shipped_lines, without_comment};
 use strongroom_tests::repository_tree::{files, read};
 
-/// Which crate of the workspace may use which. Tests, fuzz and benches may use any, and none uses them.
+/// Which crate of the workspace may use which. Tests, fuzz and benches may use any, and none uses
+/// them.
 const CRATES: [(&str, &[&str]); 4] = [
     ("repo-format", &[]),
     ("engine", &["repo-format"]),

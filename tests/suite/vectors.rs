@@ -1,5 +1,6 @@
-//! Proves that the decoders give the verdict that the vectors ask for: what is sound is accepted and
-//! encodes to the same bytes again, what has a fault is refused for the reason that the vector names.
+//! Proves that the decoders give the verdict that the vectors ask for: what is sound is accepted
+//! and encodes to the same bytes again, what has a fault is refused for the reason that the vector
+//! names.
 //!
 //! tests/vectors/README.md says what a vector is.
 

@@ -118,7 +118,9 @@ def envelopes():
     body = b"body"
     vector("envelope", "whole", "accept", "a whole object", whole(2, body), **p)
     vector("envelope", "no-body", "accept", "an object without a body", whole(2, b""), **p)
-    vector("envelope", "epoch-and-class", "accept", "epoch 7, class 3", whole(2, body, epoch=7, klass=3), **p)
+    vector("envelope", "epoch", "accept", "epoch 7", whole(2, body, epoch=7), **p)
+    vector("envelope", "class", "reserved bytes are not zero", "class 3 outside packs and segments", whole(2, body, klass=3), **p)
+    vector("envelope", "class-of-a-pack", "accept", "a data pack of class 3", whole(5, body, klass=3), **{**p, "kind": 5})
     vector("envelope", "magic", "not a strongroom object", "other magic", whole(2, body, magic=b"STRGRO0M"), **p)
     vector("envelope", "kind", "wrong kind of object", "a key slot", whole(3, body), **p)
     vector("envelope", "kind-unknown", "unsupported version or feature", "kind 14", whole(14, body), **p)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use engine::crypto::passphrase::Cost;
 use engine::keys::{self, Slot};
-use repo_format::key_slot::Derivation;
+use engine::records::Derivation;
 
 use crate::args::{DryRun, Yes};
 use crate::confirmation::confirm;

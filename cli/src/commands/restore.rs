@@ -1,5 +1,5 @@
-//! `restore`: writes a snapshot, or a path of one, below a folder; goes on where it stopped when run
-//! again.
+//! `restore`: writes a snapshot, or a path of one, below a folder; goes on where it stopped when
+//! run again.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +20,8 @@ use crate::snapshot_name::SnapshotPath;
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Snapshot: id or its beginning, `latest`, or a time; with a path, what lies in it goes straight into DIR
+    /// Snapshot: id or its beginning, `latest`, or a time; with a path, what lies in it goes
+    /// straight into DIR
     #[arg(value_name = "SNAP[:PATH]")]
     snapshot: OsString,
 

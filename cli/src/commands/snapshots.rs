@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use engine::browse::snapshots;
+use engine::records::Text;
 use engine::repo::history::Taken;
 use repo_format::SnapshotId;
-use repo_format::codec::Text;
 
 use crate::args::FilterArgs;
 use crate::context::{Context, Done, Outcome};

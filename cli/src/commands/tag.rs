@@ -1,8 +1,8 @@
 //! `tag`: changes the tags of snapshots; their content and ids stay.
 
 use engine::browse::tags::{self, Change};
+use engine::records::Text;
 use engine::repo::history::Taken;
-use repo_format::codec::Text;
 
 use crate::args::{DryRun, FilterArgs, split_tags};
 use crate::context::{Context, Done, Outcome};

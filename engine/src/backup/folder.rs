@@ -1,8 +1,8 @@
 //! A folder under way: places for its entries in order of their names, filled in any order.
 //!
-//! Entries go to the tree as soon as everything before them is there, so that memory follows what is
-//! in flight and not the size of the folder. The last one to be filled closes the folder, and so on
-//! upwards.
+//! Entries go to the tree as soon as everything before them is there, so that memory follows what
+//! is in flight and not the size of the folder. The last one to be filled closes the folder, and so
+//! on upwards.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

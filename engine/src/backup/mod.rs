@@ -42,8 +42,8 @@ const CLOCK_TICK_MS: i64 = 20;
 /// Backs up everything that the options name into one snapshot.
 ///
 /// # Errors
-/// [`Kind::Source`] when a source cannot be read at all or a stream fails; what the store says. When
-/// the verb is cancelled, what was stored so far becomes a partial snapshot.
+/// [`Kind::Source`] when a source cannot be read at all or a stream fails; what the store says.
+/// When the verb is cancelled, what was stored so far becomes a partial snapshot.
 pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) -> Result<Report> {
     let started = std::time::Instant::now();
     repo.must_be_writable()?;

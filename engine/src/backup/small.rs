@@ -1,5 +1,5 @@
-//! Small and middling files: one thread reads a batch of them, one after another, and lets the small
-//! ones share blobs. SPEC 4.3.
+//! Small and middling files: one thread reads a batch of them, one after another, and lets the
+//! small ones share blobs. SPEC 4.3.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

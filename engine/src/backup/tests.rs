@@ -1,3 +1,5 @@
+//! Backups of real folders into a store in memory.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;

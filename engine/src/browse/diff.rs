@@ -1,7 +1,7 @@
 //! How two directories differ, with all that is below them.
 //!
-//! Both are read side by side, node by node, and a node that both have is passed over unread, so the
-//! cost follows the difference. What is open at once is one node a level on each side.
+//! Both are read side by side, node by node, and a node that both have is passed over unread, so
+//! the cost follows the difference. What is open at once is one node a level on each side.
 
 use std::cmp::Ordering;
 

@@ -30,7 +30,8 @@ pub struct Row {
     pub summary: String,
     /// Who did it, user at host; empty where the record does not say.
     pub actor: String,
-    /// Until when what the record refers to must be kept, in milliseconds since 1970; 0 for no time.
+    /// Until when what the record refers to must be kept, in milliseconds since 1970; 0 for no
+    /// time.
     pub retain_until_ms: i64,
 }
 

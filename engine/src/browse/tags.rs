@@ -55,8 +55,8 @@ fn check(tag: &str) -> Result<()> {
     Ok(())
 }
 
-/// Changes the tags of one snapshot; gives its tags from now on, or `None` where they are so already
-/// and nothing was written.
+/// Changes the tags of one snapshot; gives its tags from now on, or `None` where they are so
+/// already and nothing was written.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when there is no such snapshot; [`Kind::InvalidSetting`] for a tag that is

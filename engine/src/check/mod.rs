@@ -1,9 +1,9 @@
 //! Checks a repository: that everything that snapshots need is there, and is what it was.
 //!
-//! Nothing but the store is believed: local copies and the merged index table are left aside. Damage
-//! is a finding and the check goes on; only a store that does not answer stops it. The history is
-//! read before the index, and the index before the packs are listed (O-7), so a backup that runs
-//! meanwhile never looks like damage.
+//! Nothing but the store is believed: local copies and the merged index table are left aside.
+//! Damage is a finding and the check goes on; only a store that does not answer stops it. The
+//! history is read before the index, and the index before the packs are listed (O-7), so a backup
+//! that runs meanwhile never looks like damage.
 
 use std::time::Instant;
 

@@ -1,7 +1,8 @@
 //! Reads blobs of metadata for the walk: from a pack that is in memory where the store is far away,
 //! else the bytes of the one blob.
 //!
-//! A backup writes nodes in the order in which the walk meets them, so a pack read whole serves many.
+//! A backup writes nodes in the order in which the walk meets them, so a pack read whole serves
+//! many.
 
 use std::collections::{HashMap, VecDeque};
 

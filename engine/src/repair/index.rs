@@ -93,7 +93,8 @@ impl Report {
 /// A second run finds nothing to do.
 ///
 /// # Errors
-/// [`Kind::NewerFormat`] when this program must not write to the repository, or what the store says.
+/// [`Kind::NewerFormat`] when this program must not write to the repository, or what the store
+/// says.
 pub fn index(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<Report> {
     repo.must_be_writable()?;
     let repo = &repo.without_copies();

@@ -83,8 +83,8 @@ impl Default for Settings<'_> {
 /// Makes a repository in an empty store.
 ///
 /// # Errors
-/// [`Kind::RepositoryExists`] where one is, or where objects lie that may belong to one whose marker
-/// was lost.
+/// [`Kind::RepositoryExists`] where one is, or where objects lie that may belong to one whose
+/// marker was lost.
 pub fn create(
     store: Arc<dyn Store>,
     secret: &Secret,

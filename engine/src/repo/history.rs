@@ -77,7 +77,7 @@ impl History {
         history.check_heads(&repo.state.pins()?);
         if !history.missing.is_empty() && !repo.accepts_rollback {
             let message = format!(
-                "the history is shorter than it was: {} is gone",
+                "the history is not whole: {} is gone or damaged",
                 history.missing.join(", ")
             );
             return Err(Error::new(Kind::Rollback, message));
@@ -130,6 +130,8 @@ impl History {
                 }
                 Err(error) if !passes_over(&error) => return Err(error),
                 Err(error) => {
+                    // What it told is gone as if it had been removed: nothing goes on silently.
+                    history.missing.push(format!("{name} ({error})"));
                     history.findings.push(Finding::loss(name.as_str(), error.to_string()));
                 }
             }

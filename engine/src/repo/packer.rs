@@ -16,7 +16,7 @@ use repo_format::pack::{BlobKind, Directory, Entry, FRAME_OVERHEAD, blob_context
 use repo_format::{BlobId, ObjectKind};
 
 use super::blobs::pack_name;
-use super::index::{self, Index, Located};
+use super::index::{self, Index};
 use super::keys::domain;
 use super::session::Session;
 use super::{IndexedRepository, Repository};
@@ -438,11 +438,6 @@ impl<'a> BlobWriter<'a> {
             None => Ok(()),
             Some(error) => Err(Error::new(error.kind(), error.to_string())),
         }
-    }
-
-    /// Reads back a blob that is known, for instance to compare.
-    pub fn find(&self, id: &BlobId) -> Option<Located> {
-        self.index.find(id)
     }
 }
 

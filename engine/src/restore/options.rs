@@ -50,7 +50,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Threads that fetch and write; 0 chooses by the machine and the store.
     pub threads: usize,
-    /// Memory for what is under way, in bytes; 0 means 256 MiB. Fewer threads run where it is short.
+    /// Memory for what is under way, in bytes; 0 means 256 MiB. Fewer threads run where it is
+    /// short.
     pub memory: u64,
     /// Owners and extended attributes.
     pub metadata: ApplyOptions,

@@ -25,8 +25,8 @@ pub(super) trait Visitor {
         metadata: Metadata,
     ) -> Result<Option<Self::Folder>>;
 
-    /// Learns the next name of an entered directory, before anything is done about it, whether it is
-    /// wanted or not. Names that came before the directory was entered were not wanted.
+    /// Learns the next name of an entered directory, before anything is done about it, whether it
+    /// is wanted or not. Names that came before the directory was entered were not wanted.
     fn pass(&mut self, _folder: &mut Self::Folder, _path: &[u8]) -> Result<()> {
         Ok(())
     }

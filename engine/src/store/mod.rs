@@ -38,7 +38,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// How a write treats an object that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// Fails with [`Cause::AlreadyExists`] where the store can tell; a store that cannot overwrites.
+    /// Fails with [`Cause::AlreadyExists`] where the store can tell; a store that cannot
+    /// overwrites.
     Create,
     /// Replaces whatever is there; for objects named by their hash, which are the same bytes.
     Overwrite,
@@ -51,7 +52,8 @@ pub struct Listed {
     pub name: ObjectName,
     /// Length in bytes.
     pub bytes: u64,
-    /// Time of writing by the store's clock, in milliseconds since 1970; never used for correctness.
+    /// Time of writing by the store's clock, in milliseconds since 1970; never used for
+    /// correctness.
     pub modified_ms: Option<i64>,
 }
 

@@ -10,11 +10,11 @@ use clap::ValueEnum;
 use engine::backup::{Options, Parent};
 use engine::browse::Selector;
 use engine::chunk::compression::Level;
+use engine::records::Chunker;
 use engine::repo::Repository;
 use engine::repo::history::History;
 use engine::source::files::ExcludeOptions;
 use jiff::Timestamp;
-use repo_format::content::Chunker;
 
 use crate::args::DryRun;
 use crate::context::{Context, Done, Outcome};

@@ -2,14 +2,14 @@
 
 use engine::browse::cat::Object as Found;
 use engine::browse::history::Row;
+use engine::records::Config;
+use engine::records::Text;
+use engine::records::{BlobKind, Directory};
+use engine::records::{Chunker, Content, Extent, ListNode};
+use engine::records::{PackRef, SegmentHead};
 use engine::repo::history::Loaded;
 use engine::repo::key_slots::SlotInfo;
 use repo_format::BlobId;
-use repo_format::codec::Text;
-use repo_format::config::Config;
-use repo_format::content::{Chunker, Content, Extent, ListNode};
-use repo_format::index::{PackRef, SegmentHead};
-use repo_format::pack::{BlobKind, Directory};
 use repo_format::tree::{AttributeList, Attributes, Body, Entry, Node};
 use serde_json::Value;
 

@@ -67,8 +67,8 @@ struct FirstName {
 }
 
 impl<'a> Source<'a> {
-    /// Starts with what is in a directory, or with a single entry; `is_rich` where the archive holds
-    /// hard links and attributes.
+    /// Starts with what is in a directory, or with a single entry; `is_rich` where the archive
+    /// holds hard links and attributes.
     pub(super) fn new(repo: &'a IndexedRepository, top: &Entry, is_rich: bool) -> Result<Self> {
         let (walk, single) = match top.body {
             Body::Directory { tree, .. } => (Some(Walk::new(tree)), None),

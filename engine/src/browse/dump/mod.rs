@@ -1,8 +1,8 @@
 //! Writes a file, or a directory as an archive, to a stream.
 //!
-//! Every blob is checked against its keyed name and every file against its digest. Whatever does not
-//! hold ends the dump with an error, and an archive then gets no proper end: no program takes it for
-//! a whole one.
+//! Every blob is checked against its keyed name and every file against its digest. Whatever does
+//! not hold ends the dump with an error, and an archive then gets no proper end: no program takes
+//! it for a whole one.
 
 use std::io::{self, Write};
 
@@ -103,7 +103,8 @@ fn output_error(error: io::Error) -> Error {
 ///
 /// # Errors
 /// [`Kind::InvalidSetting`] for what is not a file; [`Kind::Damaged`] naming the blob, or when the
-/// content is not what its digest says; [`Kind::Target`] when `out` fails, with its error as source.
+/// content is not what its digest says; [`Kind::Target`] when `out` fails, with its error as
+/// source.
 pub fn file(
     repo: &IndexedRepository,
     entry: &Entry,
@@ -123,9 +124,9 @@ pub fn file(
 
 /// Writes a directory, or a single entry, as an archive.
 ///
-/// Paths in it are relative to the directory, which itself is not in it. A zip keeps about 500 bytes
-/// of memory for each entry until its end; a tar remembers the names of files that have several, up
-/// to a million of them.
+/// Paths in it are relative to the directory, which itself is not in it. A zip keeps about 500
+/// bytes of memory for each entry until its end; a tar remembers the names of files that have
+/// several, up to a million of them.
 ///
 /// # Errors
 /// As [`file()`]. An archive that could not be completed is always an error.

@@ -1,8 +1,8 @@
 //! A directory as a POSIX tar: plain headers, and extended ones for what they cannot hold.
 //!
 //! The two empty blocks that end an archive are written only after the last entry. After a failure
-//! either much of a file is missing, or text stands where a header should be: every reader ends with
-//! an error at both.
+//! either much of a file is missing, or text stands where a header should be: every reader ends
+//! with an error at both.
 
 use std::io::{self, Write};
 
@@ -14,8 +14,8 @@ use crate::error::Result;
 
 const BLOCK: usize = 512;
 
-/// Most bytes that are missing of an entry when it is filled up to spoil what follows it; a file that
-/// lacks more shows by its end.
+/// Most bytes that are missing of an entry when it is filled up to spoil what follows it; a file
+/// that lacks more shows by its end.
 const SPOILT_BYTES_MAX: usize = 64 << 10;
 /// Largest number that seven octal digits hold.
 const SEVEN_DIGITS_MAX: u32 = 0o7_777_777;
@@ -233,8 +233,8 @@ fn decimal(time: Time) -> String {
     text.trim_end_matches('0').to_owned()
 }
 
-/// Puts bytes into a field of the header where they fit, else as much as fits and all of them into a
-/// record.
+/// Puts bytes into a field of the header where they fit, else as much as fits and all of them into
+/// a record.
 fn set_field(field: &mut [u8], records: &mut Records, key: &[u8], value: &[u8]) {
     let fitting = value.len().min(field.len());
     field[..fitting].copy_from_slice(&value[..fitting]);

@@ -14,8 +14,8 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::{Item, Report, Sink, output_error};
 use crate::error::{Error, Kind, Result};
 
-/// Files of this size and more get 64-bit fields; a little below 4 GiB, since what does not compress
-/// grows.
+/// Files of this size and more get 64-bit fields; a little below 4 GiB, since what does not
+/// compress grows.
 const LARGE_BYTES: u64 = 0xf000_0000;
 /// Extra field of times to the second, UTC.
 const EXTENDED_TIMESTAMP: u16 = 0x5455;

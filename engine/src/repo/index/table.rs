@@ -136,8 +136,8 @@ fn start_of(id: &[u8]) -> u64 {
     u64::from_be_bytes(start)
 }
 
-/// Row between `low` and `high` where `wanted` should stand; leans a little to the left and right in
-/// turn so that both ends close in.
+/// Row between `low` and `high` where `wanted` should stand; leans a little to the left and right
+/// in turn so that both ends close in.
 fn guess(rows: &[[u8; PLACE]], low: usize, high: usize, wanted: u64) -> usize {
     let first = start_of(&rows[low]);
     let last = start_of(&rows[high - 1]);

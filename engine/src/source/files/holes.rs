@@ -23,8 +23,8 @@ pub struct DataRanges<'a> {
 /// Walks the data ranges of the first `size` bytes of `file`; between them are holes.
 ///
 /// Moves the position of the handle: read with offsets. Worth a call only where
-/// [`super::Stat::may_have_holes`]. A file cut short meanwhile seems to end in a hole; looking again
-/// afterwards shows it.
+/// [`super::Stat::may_have_holes`]. A file cut short meanwhile seems to end in a hole; looking
+/// again afterwards shows it.
 pub const fn data_ranges(file: &File, size: u64) -> DataRanges<'_> {
     data_ranges_from(file, size, 0)
 }

@@ -1,6 +1,7 @@
 //! Counts calls and bytes, by kind of call and by folder.
 //!
-//! The counts are sums over all threads; each is exact, though two read at once may be a call apart.
+//! The counts are sums over all threads; each is exact, though two read at once may be a call
+//! apart.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,8 +1,8 @@
 //! Writes of large objects past the page cache.
 //!
 //! A pack is written once and not read soon, so a copy of it in the cache only pushes out what is
-//! being backed up; on many systems the copy is also the slowest part of the write. File systems that
-//! refuse such writes are written through the cache.
+//! being backed up; on many systems the copy is also the slowest part of the write. File systems
+//! that refuse such writes are written through the cache.
 
 use std::fs::File;
 use std::io::{self, Write as _};

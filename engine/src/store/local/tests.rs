@@ -1,3 +1,5 @@
+//! Promises of a local folder, and what it does with what is not its own.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::FileType;

@@ -1,3 +1,5 @@
+//! What errors of buckets become.
+
 use object_store::memory::InMemory;
 
 use super::*;

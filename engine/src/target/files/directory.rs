@@ -1,4 +1,5 @@
-//! An open directory below the root of a restore, and the one way in which anything there is opened.
+//! An open directory below the root of a restore, and the one way in which anything there is
+//! opened.
 //!
 //! Opening refuses links of every kind and any step upwards; the kernel checks it (`openat2`), and
 //! on a kernel without that call a single component and `O_NOFOLLOW` come to the same.

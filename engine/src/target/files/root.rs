@@ -1,6 +1,7 @@
 //! The directory below which a restore happens.
 //!
-//! Only the path of the root itself is resolved as the person wrote it; below it, links are refused.
+//! Only the path of the root itself is resolved as the person wrote it; below it, links are
+//! refused.
 
 use std::io;
 use std::path::Path;

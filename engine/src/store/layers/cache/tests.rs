@@ -1,3 +1,5 @@
+//! What the cache answers, and when it asks the store.
+
 use repo_format::ObjectHash;
 
 use super::*;
