@@ -85,9 +85,8 @@ impl<'a> DryRun<'a> {
             }
         }
         tally.files.add(1);
-        let is_first = Key::of(entry).is_none_or(|key| {
-            self.groups.len() >= GROUPS_MAX || self.groups.insert(key)
-        });
+        let is_first = Key::of(entry)
+            .is_none_or(|key| self.groups.len() >= GROUPS_MAX || self.groups.insert(key));
         if is_first {
             tally.bytes_written.add(size);
         }

@@ -32,9 +32,7 @@ impl Extras {
     pub(super) fn rest(&self) -> Vec<(Vec<u8>, bool)> {
         (self.next..self.names.len())
             .filter_map(|index| self.names.get(index).map(|name| (index, name)))
-            .map(|(index, name)| {
-                (name.to_vec(), self.names.kind(index) == Some(Kind::Directory))
-            })
+            .map(|(index, name)| (name.to_vec(), self.names.kind(index) == Some(Kind::Directory)))
             .collect()
     }
 

@@ -66,7 +66,12 @@ impl<'a> Verify<'a> {
         before == Some(inode)
     }
 
-    fn examine(&mut self, here: &mut Here, path: &[u8], entry: &Entry) -> io::Result<Option<Check>> {
+    fn examine(
+        &mut self,
+        here: &mut Here,
+        path: &[u8],
+        entry: &Entry,
+    ) -> io::Result<Option<Check>> {
         let handle = here.handle()?;
         let directory = look(&handle)?;
         let stat = directory.stat(&entry.name)?;

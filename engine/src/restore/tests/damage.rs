@@ -83,7 +83,7 @@ fn damage_of_a_bundle_costs_the_files_in_it_and_no_others() {
     let bundle = noise(8, 1000);
     let slices = [("a", Item::new(Node::Slice(0, 10))), ("b", Item::new(Node::Slice(10, 990)))];
     let root = folder([("src", folder(slices.into_iter().chain([("c", file("fine"))])))]);
-    let world = World::with(root, &["/src"], &bundle);
+    let world = World::with(&root, &["/src"], &bundle);
     world.damage(&bundle);
     assert_eq!(lost(&world.run(&world.options())), ["/src/a", "/src/b"]);
     assert_eq!(world.names("src"), ["c"]);
@@ -173,9 +173,13 @@ fn reading_back_finds_what_was_changed_meanwhile() {
     world.restore();
     let time = std::fs::metadata(world.path("src/a")).unwrap().modified().unwrap();
     std::fs::write(world.path("src/a"), "wrong").unwrap();
-    std::fs::File::options().write(true).open(world.path("src/a")).unwrap().set_modified(time).unwrap();
-    let options =
-        Options { overwrite: Overwrite::IfChanged, verify: true, ..world.options() };
+    std::fs::File::options()
+        .write(true)
+        .open(world.path("src/a"))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    let options = Options { overwrite: Overwrite::IfChanged, verify: true, ..world.options() };
     let report = world.run(&options);
     assert_eq!(lost(&report), ["/src/a"]);
     assert_eq!((report.files_verified, report.bytes_verified), (1, 0));
