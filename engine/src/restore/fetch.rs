@@ -60,7 +60,7 @@ impl<'a> Fetcher<'a> {
                 };
                 let result = match opened {
                     Ok(()) => Ok(()),
-                    Err(error) if costs_one_thing(&error) => self.read_elsewhere(blob, error),
+                    Err(error) if costs_one_thing(&error) => self.read_elsewhere(blob, &error),
                     Err(error) => Err(error),
                 };
                 self.hand_on(wants, result, &mut deliver)?;
@@ -107,7 +107,7 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Reads a blob that did not hold where it was planned from any place that does.
-    fn read_elsewhere(&mut self, blob: &Blob, trouble: Error) -> Result<()> {
+    fn read_elsewhere(&mut self, blob: &Blob, trouble: &Error) -> Result<()> {
         let entry = &blob.located.entry;
         self.reader.read(entry.id, BlobKind::Data, &mut self.plain)?;
         let name = pack_name(&blob.located.pack);

@@ -36,12 +36,12 @@ impl Folder {
         directory: Arc<Directory>,
         path: &[u8],
         is_new: bool,
-        metadata: Option<Metadata>,
+        metadata: Option<Box<Metadata>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             parent: None,
             name: path.into(),
-            metadata: metadata.map(Box::new),
+            metadata,
             is_new,
             handle: Mutex::new(Arc::downgrade(&directory)),
             top: Some(directory),

@@ -10,8 +10,10 @@ use super::folder::Folder;
 use crate::target::files::Directory;
 
 /// Folders below this depth are opened again when the walk comes back to them, so that depth costs
-/// no handles.
+/// few handles.
 const OPEN_DEPTH_MAX: usize = 64;
+/// Of those, each of this many stays open, so that the way to the others is short.
+const OPEN_STEP: usize = 32;
 
 /// The folder that a walk is in.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Here {
     ) -> Self {
         let directory = Arc::new(directory);
         let folder = Folder::below(&self.folder, name, &directory, metadata);
-        if self.depth >= OPEN_DEPTH_MAX {
+        if self.depth >= OPEN_DEPTH_MAX && !self.depth.is_multiple_of(OPEN_STEP) {
             self.handle = None;
         }
         Self { folder, handle: Some(directory), depth: self.depth + 1, extras: None }

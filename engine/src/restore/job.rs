@@ -37,6 +37,8 @@ pub(super) struct Job {
 struct State {
     stage: Stage,
     lost: Option<Lost>,
+    /// Whether anything was written into it.
+    is_written: bool,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +135,11 @@ impl Job {
 
     /// Writes a run of bytes.
     pub(super) fn write(&self, run: &Run<'_>, at: u64, bytes: &[u8]) -> Result<()> {
-        let writer = self.open(run, &mut self.lock())?;
+        let writer = {
+            let mut state = self.lock();
+            state.is_written = true;
+            self.open(run, &mut state)?
+        };
         let Some(writer) = writer else { return Ok(()) };
         match writer.write_at(at, bytes) {
             Ok(()) => {
@@ -230,7 +236,9 @@ impl Job {
     /// Brings the thing to its end; says whether it is now as in the snapshot.
     fn settle(&self, run: &Run<'_>, reader: &mut BlobReader<'_>, path: &[u8]) -> Result<bool> {
         let mut state = self.lock();
-        if let Some(lost) = state.lost.take() {
+        if !matches!(state.stage, Stage::Right(_))
+            && let Some(lost) = state.lost.take()
+        {
             self.salvage(run, path, &state.stage, &lost)?;
             return Ok(false);
         }
@@ -255,7 +263,12 @@ impl Job {
                     run.tally.bytes_written.add(bytes.len() as u64);
                 }
                 run.put_back(reader, Place::Open(writer.as_fd()), thing)?;
-                "restored"
+                if self.in_parts && !writer.is_new() && !state.is_written {
+                    run.tally.files_right.add(1);
+                    "unchanged"
+                } else {
+                    "restored"
+                }
             }
             _ => {
                 if !self.make_special(run, reader, thing)? {

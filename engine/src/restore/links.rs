@@ -75,8 +75,8 @@ pub(super) enum Claim {
     Crowded,
     /// The content of the group cannot be had.
     Lost,
-    /// There are more groups than are kept: it becomes a file of its own.
-    Untracked,
+    /// It becomes a file of its own: there are more groups than are kept.
+    Alone,
 }
 
 /// All groups of one restore.
@@ -103,7 +103,7 @@ impl Links {
         let mut groups = self.lock();
         let is_full = groups.len() >= self.groups_max;
         match groups.entry(key) {
-            Slot::Vacant(_) if is_full => Claim::Untracked,
+            Slot::Vacant(_) if is_full => Claim::Alone,
             Slot::Vacant(slot) => {
                 slot.insert(Group::Written(Vec::new()));
                 Claim::First

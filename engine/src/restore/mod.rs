@@ -8,7 +8,10 @@
 //! Nothing but bytes whose blob has proved its id is written under a name of the snapshot. A file
 //! of which a part cannot be read does not keep its name: what could be read of it lies beside as
 //! `NAME.strongroom-damaged`, without its metadata, and a finding says how many bytes are missing.
-//! All others go on. A restore that was cut off is resumed by running it again: what is there is
+//! All others go on.
+//!
+//! A restore that was cut off leaves files that are not whole, which only their owner may read and
+//! which do not have their time of change. Running it again completes them: what is there is
 //! compared, and only what differs is fetched.
 
 mod cut;

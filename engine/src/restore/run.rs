@@ -15,7 +15,6 @@ use super::fetch::DamagedPacks;
 use super::links::Links;
 use super::options::Options;
 use super::report::{Tally, shown};
-use super::walk::is_damage;
 use crate::Ambient;
 use crate::error::{Error, Kind, Result};
 use crate::finding::Finding;
@@ -231,5 +230,6 @@ fn ends_the_restore(error: &io::Error) -> bool {
 pub(super) fn costs_one_thing(error: &Error) -> bool {
     use std::error::Error as _;
     let from_store = error.source().and_then(|source| source.downcast_ref::<store::Error>());
-    is_damage(error) || from_store.is_some_and(|error| error.cause == store::Cause::Other)
+    matches!(error.kind(), Kind::Damaged | Kind::NotFound | Kind::NewerFormat)
+        || from_store.is_some_and(|error| error.cause == store::Cause::Other)
 }

@@ -25,7 +25,7 @@ pub(super) struct Start {
 #[derive(Debug)]
 pub(super) enum At {
     /// All that is in a folder; its own metadata, but of the root.
-    Folder(BlobId, Option<Metadata>),
+    Folder(BlobId, Option<Box<Metadata>>),
     /// One thing of a folder.
     Thing(Box<Entry>),
 }
@@ -70,16 +70,13 @@ impl Start {
             let message = format!("{} is not in the snapshot", shown(&path));
             return Err(Error::new(Kind::NotFound, message));
         };
-        match entry.body {
-            Body::Directory { tree, totals, .. } => {
-                self.at = At::Folder(tree, Some(entry.metadata));
-                self.totals = totals;
-                self.path = path;
-            }
-            _ => {
-                self.totals = entry.totals();
-                self.at = At::Thing(Box::new(entry));
-            }
+        if let Body::Directory { tree, totals, .. } = entry.body {
+            self.at = At::Folder(tree, Some(Box::new(entry.metadata)));
+            self.totals = totals;
+            self.path = path;
+        } else {
+            self.totals = entry.totals();
+            self.at = At::Thing(Box::new(entry));
         }
         Ok(self)
     }

@@ -8,6 +8,7 @@ use repo_format::limits::PATH_DEPTH_MAX;
 use repo_format::tree::{Body, Entry, Metadata};
 
 use super::options::{Choice, Selection};
+use super::run::costs_one_thing;
 use crate::error::{Error, Kind, Result};
 use crate::repo::blobs::BlobReader;
 use crate::repo::trees::Entries;
@@ -98,7 +99,7 @@ impl<'a, 'r, V: Visitor> Walk<'a, 'r, V> {
                         self.visitor.leave(folder, &self.path)?;
                     }
                 }
-                Err(error) if is_damage(&error) => {
+                Err(error) if costs_one_thing(&error) => {
                     self.visitor.damaged(frame.folder.as_mut(), &self.path, &error)?;
                 }
                 Err(error) => return Err(error),
@@ -167,13 +168,11 @@ impl<'a, 'r, V: Visitor> Walk<'a, 'r, V> {
             let Some(parent) = parent.folder.as_mut() else { return Ok(false) };
             let metadata = std::mem::take(&mut frame.metadata);
             let path = &self.path[..frame.path_bytes];
-            match self.visitor.enter(parent, path, metadata)? {
-                Some(folder) => frame.folder = Some(folder),
-                None => {
-                    self.frames.truncate(level);
-                    return Ok(false);
-                }
-            }
+            let Some(folder) = self.visitor.enter(parent, path, metadata)? else {
+                self.frames.truncate(level);
+                return Ok(false);
+            };
+            frame.folder = Some(folder);
             // It is entered for the sake of what comes next in it.
             let next = self.frames.get(level + 1).map_or(self.path.len(), |f| f.path_bytes);
             let frame = &mut self.frames[level];
@@ -185,11 +184,6 @@ impl<'a, 'r, V: Visitor> Walk<'a, 'r, V> {
         }
         Ok(true)
     }
-}
-
-/// Says whether an error is damage, which costs what it is about, and not the whole verb.
-pub(super) fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Damaged | Kind::NotFound | Kind::NewerFormat)
 }
 
 /// Last component of a path.

@@ -118,7 +118,9 @@ mod tests {
         (0, Extent::Blob { id: BlobId([id; 32]), length })
     }
 
-    fn lengths(pieces: Vec<(Vec<(u64, Extent)>, &Arc<u8>)>) -> Vec<usize> {
+    type Added<'a> = (Vec<(u64, Extent)>, &'a Arc<u8>);
+
+    fn lengths(pieces: Vec<Added<'_>>) -> Vec<usize> {
         let mut windows = Windows::new(LIMITS);
         let mut lengths = Vec::new();
         for (extents, handle) in pieces {

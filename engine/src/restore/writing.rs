@@ -89,32 +89,34 @@ impl Writing<'_> {
         job.release(self.run, &mut self.reader)
     }
 
-    /// Says which group the thing holds the content of; the outer `None` where it is dealt with.
-    fn claim(
+    /// Restores one of several names of a file: its content, if it is the first.
+    fn take_linked(
         &mut self,
+        handle: &Arc<Directory>,
         folder: &Arc<Folder>,
         path: &[u8],
-        entry: &Entry,
-    ) -> Result<Option<Option<Key>>> {
-        let Some(key) = Key::of(entry) else { return Ok(Some(None)) };
+        entry: Entry,
+        key: Key,
+    ) -> Result<()> {
         loop {
             match self.run.links.claim(key, folder, &entry.name) {
-                Claim::First => return Ok(Some(Some(key))),
-                Claim::Untracked => {
+                Claim::First => {
+                    return self.write(handle, Arc::clone(folder), entry, Some(key));
+                }
+                Claim::Alone => {
                     let what = "it is a file of its own: there are more files with several names \
                                 than the memory allows";
                     self.run.trouble(path, what.to_owned());
-                    return Ok(Some(None));
+                    return self.write(handle, Arc::clone(folder), entry, None);
                 }
                 Claim::Link(made) => {
                     let (run, reader) = (self.run, &mut self.reader);
-                    naming::link_or_copy(run, reader, &made, entry, folder, &entry.name)?;
-                    return Ok(None);
+                    return naming::link_or_copy(run, reader, &made, &entry, folder, &entry.name);
                 }
-                Claim::Waits => return Ok(None),
+                Claim::Waits => return Ok(()),
                 Claim::Lost => {
                     naming::report_lost(self.run, path);
-                    return Ok(None);
+                    return Ok(());
                 }
                 Claim::Crowded => {
                     self.flush()?;
@@ -223,9 +225,9 @@ impl Visitor for Writing<'_> {
                 return Ok(());
             }
         }
-        match self.claim(&here.folder, path, &entry)? {
-            Some(link) => self.write(&handle, Arc::clone(&here.folder), entry, link),
-            None => Ok(()),
+        match Key::of(&entry) {
+            Some(key) => self.take_linked(&handle, &here.folder, path, entry, key),
+            None => self.write(&handle, Arc::clone(&here.folder), entry, None),
         }
     }
 

@@ -87,12 +87,12 @@ fn a_file_of_one_hole_has_no_blocks() {
 #[test]
 fn slices_of_a_bundle_come_back_and_the_bundle_is_read_once() {
     let bundle = noise(5, 250_000);
-    let items = (0..2500_usize).map(|number| {
+    let items = (0..2500).map(|number| {
         let item = Item::new(Node::Slice(number * 100, 100));
         (format!("{number:05}"), item)
     });
     let root = folder([("src", folder(items))]);
-    let world = World::with(root, &["/src"], &bundle);
+    let world = World::with(&root, &["/src"], &bundle);
     let report = world.restore();
     assert_eq!((report.files, report.bytes_written), (2500, 250_000));
     for number in [0, 1, 999, 1000, 2499] {
@@ -179,7 +179,7 @@ fn a_tree_as_deep_as_allowed_comes_back_with_few_handles() {
 #[test]
 fn streams_come_back_as_files() {
     let root = folder([("@streams", folder([("shop.pgdump", file("dump"))]))]);
-    let world = World::with(root, &["shop.pgdump"], &[]);
+    let world = World::with(&root, &["shop.pgdump"], &[]);
     world.restore();
     assert_eq!(world.read("@streams/shop.pgdump"), b"dump");
 }

@@ -83,7 +83,7 @@ fn damage_of_a_bundle_costs_the_files_in_it_and_no_others() {
     let bundle = noise(8, 1000);
     let slices = [("a", Item::new(Node::Slice(0, 10))), ("b", Item::new(Node::Slice(10, 990)))];
     let root = folder([("src", folder(slices.into_iter().chain([("c", file("fine"))])))]);
-    let world = World::with(root, &["/src"], &bundle);
+    let world = World::with(&root, &["/src"], &bundle);
     world.damage(&bundle);
     assert_eq!(lost(&world.run(&world.options())), ["/src/a", "/src/b"]);
     assert_eq!(world.names("src"), ["c"]);

@@ -3,6 +3,7 @@
 mod content;
 mod damage;
 mod placing;
+mod speed;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -33,7 +34,7 @@ enum Node {
     /// Bytes, each part a blob of its own, or a hole.
     File(Vec<Part>),
     /// A part of the bundle of the test: offset and length.
-    Slice(usize, usize),
+    Slice(u32, u32),
     /// Bytes in the entry.
     Inline(Vec<u8>),
     /// The same as what was built before it.
@@ -119,10 +120,10 @@ struct World {
 impl World {
     /// Takes a snapshot of `/src`, the only source, with these entries.
     fn new<N: AsRef<[u8]>>(entries: impl IntoIterator<Item = (N, Item)>) -> Self {
-        Self::with(folder([("src", folder(entries))]), &["/src"], &[])
+        Self::with(&folder([("src", folder(entries))]), &["/src"], &[])
     }
 
-    fn with(root: Item, sources: &[&str], bundle: &[u8]) -> Self {
+    fn with(root: &Item, sources: &[&str], bundle: &[u8]) -> Self {
         let ambient = Ambient::default();
         let store = MemoryStore::new();
         let shared: Arc<dyn Store> = Arc::new(store.clone());
@@ -142,7 +143,7 @@ impl World {
             BlobWriter::with(&repo, packs, &ambient.progress, |writer| {
                 let scratch = writer.scratch()?;
                 let mut build = Build { repo: &repo, writer, scratch, bundle, last: Body::Fifo };
-                let Body::Directory { tree, entries, totals } = build.body(&root)? else {
+                let Body::Directory { tree, entries, totals } = build.body(root)? else {
                     panic!("the root is a folder")
                 };
                 Ok((tree, entries, totals))
@@ -266,8 +267,8 @@ impl Build<'_, '_> {
             }),
             Node::Slice(offset, length) => {
                 let id = self.writer.save(&mut self.scratch, BlobKind::Data, self.bundle)?;
-                let bytes = &self.bundle[*offset..offset + length];
-                let (offset, length) = (*offset as u32, *length as u32);
+                let (offset, length) = (*offset, *length);
+                let bytes = &self.bundle[offset as usize..][..length as usize];
                 let extents = vec![Extent::Slice { id, offset, length }];
                 Ok(Body::File {
                     size: bytes.len() as u64,
@@ -301,19 +302,13 @@ impl Build<'_, '_> {
         for part in parts {
             let extent = match part {
                 Part::Hole(length) => {
-                    let zeros = vec![0; 1 << 20];
-                    let mut left = *length;
-                    while left > 0 {
-                        let step = left.min(1 << 20);
-                        hasher.update(&zeros[..step as usize]);
-                        left -= step;
-                    }
+                    hasher.update(&vec![0; usize::try_from(*length).unwrap()]);
                     Extent::Hole { length: *length }
                 }
                 Part::Bytes(bytes) => {
                     hasher.update(bytes);
                     let id = self.writer.save(&mut self.scratch, BlobKind::Data, bytes)?;
-                    Extent::Blob { id, length: bytes.len() as u32 }
+                    Extent::Blob { id, length: u32::try_from(bytes.len()).unwrap() }
                 }
             };
             size += extent.length();

@@ -125,12 +125,11 @@ impl Directory {
         let (from, to) = (component(from)?, component(to)?);
         match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
-            Err(Errno::EXIST) => Err(taken(to)),
             // Some file systems cannot refuse by themselves.
             Err(Errno::INVAL | Errno::NOSYS) if self.stat(to)?.is_none() => {
                 Ok(renameat(&self.fd, from, &self.fd, to)?)
             }
-            Err(Errno::INVAL | Errno::NOSYS) => Err(taken(to)),
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => Err(taken(to)),
             Err(error) => Err(self.refusal(from, error)),
         }
     }
