@@ -3,7 +3,6 @@
 mod content;
 mod damage;
 mod placing;
-mod speed;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
