@@ -1,7 +1,7 @@
 //! The main job, start to end, on this machine alone: makes a repository in a local folder, backs
 //! up real files and a SQLite database, lists, restores, and compares what came back.
 //!
-//! `cargo run --release --example first-backup [FOLDER]` works in FOLDER, or else in a new folder
+//! `cargo run --example first-backup [FOLDER]` works in FOLDER, or else in a new folder
 //! under the system's temporary one, which it leaves for a look around.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
