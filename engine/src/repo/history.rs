@@ -124,6 +124,10 @@ impl History {
         names.sort();
         for name in names {
             ambient.go_on()?;
+            if name.meaning().is_none() {
+                // Foreign: nothing of the repository, and `check` says so.
+                continue;
+            }
             match read_record(repo, &name, &public_keys) {
                 Ok(record) => {
                     history.records.entry(record.clear.writer).or_default().push(record);
