@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 4] = [
 ];
 
 /// Small files that every room of the engine may use.
-const SHARED: [&str; 4] = ["ambient", "error", "finding", "records"];
+const SHARED: [&str; 5] = ["ambient", "error", "finding", "planted", "records"];
 /// Floor 1: each knows nothing but itself and the shared files.
 const FLOOR_1: [&str; 5] = ["chunk", "crypto", "source", "store", "target"];
 /// Floor 2.

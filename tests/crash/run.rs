@@ -1,0 +1,363 @@
+//! Runs one case: the verb under its plan, the judge, the recovery, the judge again.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::crypto::random::pinned;
+use engine::planted;
+use engine::store::faulty::Faulty;
+use engine::store::layers::{Call, Retry, RetryPolicy};
+use engine::store::{MemoryStore, Store};
+
+use crate::cases::{Case, Memory, Plan, World, only_misleads};
+use crate::model::{Effect, Model, Pending, Rule, judge};
+use crate::verbs::{Act, Stage, Trouble, Verb};
+use crate::world::{self, Files, Folders, Standing, Tree};
+use crate::{probes, world::ambient};
+
+/// Bytes that records, cards and sealed heads of a run may take beside its packs.
+const SLACK_BYTES: u64 = 4096;
+
+/// Where a verb starts, and what it does when nothing goes wrong.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    pub store: MemoryStore,
+    pub model: Model,
+    memory: BTreeMap<&'static str, Files>,
+    tree: usize,
+    /// Calls of a calm run.
+    pub log: Vec<(Call, String)>,
+    /// Readings of the clock in a calm run.
+    pub readings: u64,
+    /// Bytes that a calm run stores.
+    bytes: u64,
+}
+
+/// Runs cases, one after another; there is one in a process.
+pub struct Runner {
+    folders: Folders,
+    trees: [Arc<Tree>; 3],
+    scenes: BTreeMap<&'static str, Scene>,
+}
+
+type Shared = Arc<Faulty<MemoryStore>>;
+
+impl Runner {
+    /// Makes the folders.
+    pub fn new() -> Self {
+        planted::set_packs_a_segment(Some(2));
+        let trees = world::trees().map(Arc::new);
+        Self { folders: Folders::new(), trees, scenes: BTreeMap::new() }
+    }
+
+    /// Where a verb starts; made once.
+    pub fn scene(&mut self, verb: &'static Verb) -> Result<Scene, String> {
+        if !self.scenes.contains_key(verb.name) {
+            let scene = self.prepare(verb)?;
+            self.scenes.insert(verb.name, scene);
+        }
+        Ok(self.scenes[verb.name].clone())
+    }
+
+    fn prepare(&self, verb: &'static Verb) -> Result<Scene, String> {
+        for machine in ["one", "two"] {
+            self.folders.set_memory(machine, &Files::new());
+        }
+        self.folders.set_source(&self.trees[0]);
+        pinned::pin(Some(0));
+        let mut stage = Stage {
+            folders: &self.folders,
+            store: MemoryStore::new(),
+            model: Model::default(),
+            trees: self.trees.clone(),
+            tree: 0,
+        };
+        catch_unwind(AssertUnwindSafe(|| (verb.prepare)(&mut stage)))
+            .map_err(|panic| format!("preparing {}: {}", verb.name, words(&*panic)))?;
+        let Stage { store, model, tree, .. } = stage;
+        let memory =
+            ["one", "two"].map(|machine| (machine, self.folders.memory(machine))).into();
+        let mut scene =
+            Scene { store, model, memory, tree, log: Vec::new(), readings: 0, bytes: 0 };
+        // A calm run tells how many calls there are to cut.
+        let case = Case { verb, world: World::Bare, plan: Plan::Calm, seed: 1 };
+        let mut run = Run::start(self, &scene, case);
+        let clock = Arc::new(Standing::jumping(usize::MAX, 0));
+        let result = run.attempt(&clock);
+        let (log, end) = (run.faulty.log(), run.faulty.inner().total_bytes());
+        result.map_err(|trouble| format!("{}, calm: {trouble}", verb.name))?;
+        scene.log = log;
+        scene.readings = clock.readings() as u64;
+        scene.bytes = end.saturating_sub(scene.store.total_bytes());
+        Ok(scene)
+    }
+
+    /// Runs a case; says what is wrong.
+    pub fn run(&mut self, case: Case) -> Result<(), String> {
+        let scene = self.scene(case.verb)?;
+        let mut run = Run::start(self, &scene, case);
+        let result = run.whole();
+        planted::set_strike(0);
+        result.map_err(|wrong| {
+            let log = run.faulty.log();
+            let from = log.len().saturating_sub(12);
+            let calls: Vec<String> = log[from..]
+                .iter()
+                .enumerate()
+                .map(|(at, (call, name))| format!("{} {call:?} {name}", at + from))
+                .collect();
+            format!("{wrong}\n      last calls: {}", calls.join(", "))
+        })
+    }
+}
+
+/// A case under way.
+pub struct Run<'a> {
+    runner: &'a Runner,
+    pub scene: &'a Scene,
+    pub case: Case,
+    pub faulty: Shared,
+    store: Arc<dyn Store>,
+    pub model: Model,
+    pending: Pending,
+    attempts: u64,
+}
+
+impl<'a> Run<'a> {
+    fn start(runner: &'a Runner, scene: &'a Scene, case: Case) -> Self {
+        runner.folders.set_source(&runner.trees[scene.tree]);
+        for (machine, files) in &scene.memory {
+            runner.folders.set_memory(machine, files);
+        }
+        runner.folders.clear_target();
+        let faulty = Arc::new(Faulty::new(scene.store.copy()).like(world::traits()));
+        let store: Arc<dyn Store> = match case.world {
+            World::Bare => Arc::clone(&faulty) as _,
+            World::Retried => {
+                let policy = RetryPolicy::default();
+                Arc::new(Retry::with_wait(Arc::clone(&faulty), policy, |_: Duration| {}))
+            }
+        };
+        let model = scene.model.clone();
+        let mut run = Self {
+            runner,
+            scene,
+            case,
+            faulty,
+            store,
+            model,
+            pending: Pending::default(),
+            attempts: 0,
+        };
+        run.pending = (case.verb.pending)(&run.act(world::calm()));
+        run.pending.attempts = 0;
+        run
+    }
+
+    fn act(&self, ambient: engine::Ambient) -> Act<'_> {
+        Act {
+            folders: &self.runner.folders,
+            store: Arc::clone(&self.store),
+            model: &self.model,
+            tree: Arc::clone(&self.runner.trees[self.scene.tree]),
+            ambient,
+        }
+    }
+
+    /// The folder in which the machine that runs the verb remembers.
+    pub fn cache(&self) -> PathBuf {
+        self.runner.folders.path(self.case.verb.machine)
+    }
+
+    /// Runs the verb once and believes what it says.
+    pub fn attempt(&mut self, clock: &Arc<Standing>) -> Result<(), Trouble> {
+        pinned::pin(Some(self.case.seed * 8 + self.attempts));
+        self.attempts += 1;
+        let act = self.act(ambient(Arc::clone(clock)));
+        let result: Result<Vec<Effect>, Trouble> =
+            catch_unwind(AssertUnwindSafe(|| (self.case.verb.act)(&act)))
+                .unwrap_or_else(|panic| Err(Trouble::Lied(format!("panic: {}", words(&*panic)))));
+        match result {
+            Ok(effects) => {
+                effects.into_iter().for_each(|effect| self.model.apply(effect));
+                Ok(())
+            }
+            Err(trouble) => {
+                self.pending.attempts += self.case.verb.snapshots;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// The calm attempt of a special plan.
+    pub fn calm_attempt(&mut self) -> Result<(), String> {
+        let clock = Arc::new(Standing::jumping(usize::MAX, 0));
+        self.attempt(&clock).map_err(|trouble| trouble.to_string())
+    }
+
+    fn whole(&mut self) -> Result<(), String> {
+        match self.case.plan {
+            Plan::RolledBack => return probes::rolled_back(self),
+            Plan::RecordRemoved => return probes::record_removed(self),
+            Plan::Swapped => return probes::swapped(self),
+            _ => {}
+        }
+        let clock = Arc::new(self.inject());
+        let first = self.attempt(&clock);
+        let is_done = first.is_ok();
+        self.complain(&first, "the first run")?;
+        self.after_crash();
+        let mut is_right = self.case.is_honest();
+        if let Plan::Fault(_, fault) = self.case.plan {
+            is_right |= only_misleads(fault);
+        }
+        if !matches!(self.case.plan, Plan::CrashTwice(..)) {
+            self.judge(is_right, is_done, "after the first run")?;
+        }
+        if is_done || !is_right {
+            return Ok(());
+        }
+        self.recover()
+    }
+
+    /// Plans what goes wrong in the first run.
+    fn inject(&self) -> Standing {
+        let stop = |calls| self.faulty.stop_after(calls);
+        match self.case.plan {
+            Plan::Fault(call, fault) => self.faulty.inject(call, fault),
+            Plan::Pair((a, first), (b, second)) => {
+                self.faulty.inject(a, first);
+                self.faulty.inject(b, second);
+            }
+            Plan::Crash(call, _) | Plan::CrashTwice(call, ..) | Plan::CrashThenFault(call, ..) => {
+                stop(call);
+            }
+            Plan::CrashLate(call, later) => {
+                self.faulty.inject(call, engine::store::faulty::Fault::DelayedPut(later));
+                stop(call + 1);
+            }
+            Plan::Strike(blob) => {
+                planted::set_strike(usize::try_from(blob).unwrap_or(0));
+            }
+            Plan::Clock(at, decades) => {
+                return Standing::jumping(usize::try_from(at).unwrap_or(0), decades);
+            }
+            Plan::Calm | Plan::RolledBack | Plan::RecordRemoved | Plan::Swapped => {}
+        }
+        Standing::jumping(usize::MAX, 0)
+    }
+
+    /// Says what must not be said in this case.
+    fn complain(&self, result: &Result<(), Trouble>, when: &str) -> Result<(), String> {
+        let Err(trouble) = result else { return Ok(()) };
+        let must_end_well = match self.case.plan {
+            Plan::Calm | Plan::Clock(..) | Plan::Strike(_) => true,
+            Plan::Fault(..) | Plan::Pair(..) => {
+                self.case.is_honest() && self.case.world == World::Retried
+            }
+            _ => false,
+        };
+        let is_blame = matches!(trouble, Trouble::SaidDamage(_)) && self.case.is_honest();
+        if matches!(trouble, Trouble::Lied(_)) || must_end_well || is_blame {
+            return Err(format!("{when} {trouble}"));
+        }
+        Ok(())
+    }
+
+    /// The world goes on after a crash; what the machine remembers may have suffered.
+    fn after_crash(&self) {
+        match self.case.plan {
+            Plan::CrashLate(..) => self.faulty.go_on(),
+            _ => self.faulty.heal(),
+        }
+        let memory = match self.case.plan {
+            Plan::Crash(_, memory) | Plan::CrashTwice(_, memory, _) => memory,
+            _ => Memory::Kept,
+        };
+        for (machine, files) in &self.scene.memory {
+            match memory {
+                Memory::Kept => {}
+                Memory::Old => self.runner.folders.set_memory(machine, files),
+                Memory::Lost => self.runner.folders.set_memory(machine, &Files::new()),
+            }
+        }
+    }
+
+    fn judge(&mut self, is_right: bool, is_done: bool, when: &str) -> Result<(), String> {
+        let rule = if is_right && (is_done || !self.case.verb.starts_damaged) {
+            Rule::Strict
+        } else {
+            Rule::Honest
+        };
+        let pending = if is_done { &Pending::default() } else { &self.pending };
+        // Objects that still come must not come while the judge looks.
+        let below: Arc<dyn Store> = Arc::new(self.faulty.inner().clone());
+        let cache = self.cache();
+        judge(&below, Some(&cache), &mut self.model, pending, rule)
+            .map_err(|wrong| format!("{when}: {wrong}"))
+    }
+
+    /// Runs the verb again, and once more if the recovery was disturbed too.
+    fn recover(&mut self) -> Result<(), String> {
+        let calm = Arc::new(Standing::jumping(usize::MAX, 0));
+        let calls = self.faulty.calls();
+        match self.case.plan {
+            Plan::CrashTwice(_, _, again) => self.faulty.stop_after(again),
+            Plan::CrashThenFault(_, call, fault) => self.faulty.inject(calls + call, fault),
+            _ => {}
+        }
+        let mut last = self.attempt(&calm);
+        if last.is_err() && matches!(self.case.plan, Plan::CrashTwice(..) | Plan::CrashThenFault(..))
+        {
+            self.complain(&last, "the disturbed recovery")?;
+            self.faulty.heal();
+            if !self.case.is_honest() {
+                if let Plan::CrashThenFault(_, _, fault) = self.case.plan
+                    && !only_misleads(fault)
+                {
+                    return self.judge(false, false, "after the misled recovery");
+                }
+            }
+            last = self.attempt(&calm);
+        }
+        if let Err(trouble) = last {
+            return Err(format!("the recovery {trouble}"));
+        }
+        self.faulty.heal();
+        let is_right = match self.case.plan {
+            Plan::CrashThenFault(_, _, fault) => fault.is_honest() || only_misleads(fault),
+            _ => true,
+        };
+        self.pending.findings = &[];
+        let kept = std::mem::take(&mut self.pending.secrets);
+        let result = self.judge(is_right, false, "after the recovery");
+        self.pending.secrets = kept;
+        result?;
+        self.leavings()
+    }
+
+    /// What runs that did not end left behind is at most what one of them stores.
+    fn leavings(&self) -> Result<(), String> {
+        let has_forgotten =
+            matches!(self.case.plan, Plan::Crash(_, memory) | Plan::CrashTwice(_, memory, _) if memory != Memory::Kept);
+        let runs = if has_forgotten { self.attempts } else { self.attempts.min(2) };
+        let most = self.scene.store.total_bytes() + runs * (self.scene.bytes + SLACK_BYTES);
+        let found = self.faulty.inner().total_bytes();
+        if found > most {
+            return Err(format!("{found} bytes lie in the store where {most} would do"));
+        }
+        Ok(())
+    }
+}
+
+/// Words of a panic.
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_default()
+}
