@@ -52,6 +52,10 @@ mod switch {
         NoFileSync,
         /// A file whose sync failed is synced again and believed (O-8).
         SyncRetried,
+        /// What a listing shows is taken for synced.
+        SeenNotSynced,
+        /// A pack of a run that was killed is adopted by its name, without a listing.
+        JournalBelieved,
         /// The first part of what was asked for is taken for all of it.
         ShortReadIgnored,
         /// The index of a store that cannot be listed is empty.
@@ -75,7 +79,7 @@ mod switch {
     }
 
     /// Every fault.
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 22] = [
         Fault::IndexBeforePack,
         Fault::SnapshotBeforePacks,
         Fault::SnapshotBeforeIndex,
@@ -86,6 +90,8 @@ mod switch {
         Fault::NoFolderSync,
         Fault::NoFileSync,
         Fault::SyncRetried,
+        Fault::SeenNotSynced,
+        Fault::JournalBelieved,
         Fault::ShortReadIgnored,
         Fault::ListErrorIsEmpty,
         Fault::UploadErrorIgnored,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use engine::store::disk_model::DiskFault;
 use engine::store::faulty::Fault;
 use engine::store::layers::Call;
 
@@ -10,16 +11,18 @@ use crate::verbs::{VERBS, Verb};
 
 /// What lies beneath the verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum World {
+pub(crate) enum World {
     /// A store in memory, its errors as they come.
     Bare,
     /// The same behind the layer that repeats calls, as remote stores are.
     Retried,
+    /// A folder on a model of a disk.
+    Disk,
 }
 
 /// What becomes of the files of a machine that crashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Memory {
+pub(crate) enum Memory {
     /// They are as they were.
     Kept,
     /// They are as before the verb: nothing of it was synced.
@@ -30,7 +33,7 @@ pub enum Memory {
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Plan {
+pub(crate) enum Plan {
     /// Nothing.
     Calm,
     /// One call meets a fault.
@@ -55,16 +58,24 @@ pub enum Plan {
     RecordRemoved,
     /// What is sealed in two objects changes places.
     Swapped,
+    /// One call to the disk meets a fault.
+    Disk(u64, DiskFault),
+    /// The process is killed before a call to the disk, which forgets nothing yet.
+    Kill(u64),
+    /// The machine stops before a call to the disk, which then holds one of its residues.
+    Power(u64, u64),
+    /// The same, and the recovery stops too.
+    PowerTwice(u64, u64, u64, u64),
 }
 
 /// A case.
 #[derive(Debug, Clone, Copy)]
-pub struct Case {
-    pub verb: &'static Verb,
-    pub world: World,
-    pub plan: Plan,
+pub(crate) struct Case {
+    pub(crate) verb: &'static Verb,
+    pub(crate) world: World,
+    pub(crate) plan: Plan,
     /// Random bytes of the run come from it.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl fmt::Debug for Verb {
@@ -81,13 +92,14 @@ impl fmt::Display for Case {
 
 impl Case {
     /// Reads a case as it was printed.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(4, ' ');
         let name = words.next()?;
         let verb = VERBS.iter().find(|verb| verb.name == name)?;
         let world = match words.next()? {
             "Bare" => World::Bare,
             "Retried" => World::Retried,
+            "Disk" => World::Disk,
             _ => return None,
         };
         let seed = words.next()?.strip_prefix("seed=")?.parse().ok()?;
@@ -95,7 +107,7 @@ impl Case {
     }
 
     /// Whether the store and the machine keep their promises in this case.
-    pub fn is_honest(&self) -> bool {
+    pub(crate) fn is_honest(&self) -> bool {
         match self.plan {
             Plan::Fault(_, fault) | Plan::CrashThenFault(_, _, fault) => fault.is_honest(),
             Plan::Pair((_, a), (_, b)) => a.is_honest() && b.is_honest(),
@@ -105,7 +117,7 @@ impl Case {
 }
 
 /// Faults that only falsify what is read, so that the store itself stays right.
-pub fn only_misleads(fault: Fault) -> bool {
+pub(crate) fn only_misleads(fault: Fault) -> bool {
     matches!(
         fault,
         Fault::ShortGet
@@ -125,6 +137,12 @@ const CALLS: [Call; 6] =
 fn parse_fault(text: &str) -> Option<Fault> {
     let mut all = CALLS.iter().flat_map(|call| Fault::of(*call));
     all.find(|fault| format!("{fault:?}") == text).copied()
+}
+
+fn disk_fault(text: &str) -> Option<DiskFault> {
+    use DiskFault::{ErrorAfter, ErrorBefore, Full, Interrupted, ShortRead};
+    let all = [ErrorBefore, ErrorAfter, Full, ShortRead, Interrupted];
+    all.into_iter().find(|fault| format!("{fault:?}") == text)
 }
 
 /// Reads what `Debug` writes of a plan: a word and arguments in parentheses.
@@ -157,6 +175,10 @@ fn parse_plan(text: &str) -> Option<Plan> {
         "RolledBack" => Plan::RolledBack,
         "RecordRemoved" => Plan::RecordRemoved,
         "Swapped" => Plan::Swapped,
+        "Disk" => Plan::Disk(number(0)?, disk_fault(arguments.get(1)?.trim())?),
+        "Kill" => Plan::Kill(number(0)?),
+        "Power" => Plan::Power(number(0)?, number(1)?),
+        "PowerTwice" => Plan::PowerTwice(number(0)?, number(1)?, number(2)?, number(3)?),
         _ => return None,
     })
 }

@@ -7,32 +7,34 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use engine::store::disk_model::{self, DiskFault};
 use engine::store::faulty::Fault;
 use strongroom_tests::random;
 
 use crate::cases::{Case, Memory, Plan, World};
 use crate::run::{Runner, Scene};
-use crate::teeth;
 use crate::verbs::{VERBS, Verb};
+use crate::{teeth, walks};
 
 /// Variable that makes a process a part of the whole.
-pub const PART: &str = "STRONGROOM_CRASH_PART";
+pub(crate) const PART: &str = "STRONGROOM_CRASH_PART";
 /// Cases in all, unless told otherwise.
 const CASES: u64 = 40_000;
 /// Failures that a part tells of before it gives up.
 const FAILURES_MAX: usize = 10;
 
-fn number(variable: &str, otherwise: u64) -> u64 {
+/// A number from the environment.
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 /// Seed of the exhaustive part and of what is drawn.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     number("STRONGROOM_CRASH_SEED", 1)
 }
 
 /// Every case of the exhaustive part for one verb.
-pub fn exhaustive(verb: &'static Verb, scene: &Scene) -> Vec<Case> {
+pub(crate) fn exhaustive(verb: &'static Verb, scene: &Scene) -> Vec<Case> {
     let seed = seed();
     let mut cases = Vec::new();
     let mut add = |world, plan| cases.push(Case { verb, world, plan, seed });
@@ -64,8 +66,22 @@ pub fn exhaustive(verb: &'static Verb, scene: &Scene) -> Vec<Case> {
             }
         }
         if *kind == engine::store::layers::Call::Put {
-            add(World::Bare, Plan::CrashLate(call, 1));
-            add(World::Bare, Plan::CrashLate(call, 9));
+            for later in [1, 9].into_iter().filter(|_| verb.lands_late) {
+                add(World::Bare, Plan::CrashLate(call, later));
+            }
+        }
+    }
+    add(World::Disk, Plan::Calm);
+    for (call, kind) in (0..).zip(&scene.disk_log) {
+        for fault in DiskFault::of(*kind) {
+            add(World::Disk, Plan::Disk(call, *fault));
+        }
+        // Between two changes of the disk nothing is lost that the next would not lose.
+        if *kind > disk_model::Call::Read {
+            add(World::Disk, Plan::Kill(call));
+            for residue in 0..6 {
+                add(World::Disk, Plan::Power(call, residue));
+            }
         }
     }
     cases
@@ -78,7 +94,7 @@ fn drawn(runner: &mut Runner, number: u64) -> Result<Case, String> {
     let place = usize::try_from(draw("verb", VERBS.len() as u64)).unwrap();
     let verb = &VERBS[place];
     let scene = runner.scene(verb)?;
-    let calls = scene.log.len() as u64;
+    let (calls, disk_calls) = (scene.log.len() as u64, scene.disk_log.len() as u64);
     let fault = |what: &str, call: u64| {
         let kind = scene.log.get(usize::try_from(call).unwrap()).map(|(kind, _)| *kind);
         let all = Fault::of(kind.unwrap_or(engine::store::layers::Call::Put));
@@ -93,15 +109,25 @@ fn drawn(runner: &mut Runner, number: u64) -> Result<Case, String> {
     let plan = match draw("plan", 10) {
         0..=2 => Plan::CrashTwice(first, memory, second),
         3..=5 => Plan::CrashThenFault(first, second, fault("fault", second)),
-        6 => Plan::CrashLate(first, second),
+        6 if verb.lands_late => Plan::CrashLate(first, second),
+        7 => Plan::PowerTwice(
+            draw("power", disk_calls),
+            draw("residue", 1000),
+            draw("power again", disk_calls),
+            draw("residue again", 1000),
+        ),
         _ => Plan::Pair((first, fault("a", first)), (second, fault("b", second))),
     };
-    let world = if draw("world", 4) == 0 { World::Retried } else { World::Bare };
+    let world = match plan {
+        Plan::PowerTwice(..) => World::Disk,
+        _ if draw("world", 4) == 0 => World::Retried,
+        _ => World::Bare,
+    };
     Ok(Case { verb, world, plan, seed: seed + 1 + number })
 }
 
 /// Runs everything; says whether all of it holds.
-pub fn all() -> bool {
+pub(crate) fn all() -> bool {
     let cases = number("STRONGROOM_CRASH_CASES", CASES);
     let started = Instant::now();
     let parts = std::thread::available_parallelism().map_or(2, usize::from);
@@ -121,13 +147,13 @@ pub fn all() -> bool {
 }
 
 /// Starts this program again for a part of the work.
-pub fn start(part: &str) -> Child {
+pub(crate) fn start(part: &str) -> Child {
     let program = std::env::current_exe().unwrap();
     Command::new(program).env(PART, part).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 /// What the children print, and a line for each that did not end well.
-pub fn lines(children: Vec<Child>) -> Vec<String> {
+pub(crate) fn lines(children: Vec<Child>) -> Vec<String> {
     let read = |mut child: Child| {
         let output = child.stdout.take().unwrap();
         let mut lines: Vec<String> = BufReader::new(output).lines().map_while(Result::ok).collect();
@@ -144,7 +170,7 @@ pub fn lines(children: Vec<Child>) -> Vec<String> {
 }
 
 /// A process that does a part of the work.
-pub fn child(part: &str) -> ExitCode {
+pub(crate) fn child(part: &str) -> ExitCode {
     // Panics are caught and told as failures; their own words would only be in the way.
     std::panic::set_hook(Box::new(|_| {}));
     let words: Vec<&str> = part.split(' ').collect();
@@ -152,6 +178,7 @@ pub fn child(part: &str) -> ExitCode {
         ["cases", part, parts, cases] => {
             run_part(part.parse().unwrap(), parts.parse().unwrap(), cases.parse().unwrap());
         }
+        ["walks", part] => walks::run_part(part.parse().unwrap()),
         ["teeth", part, parts] => teeth::run_part(part.parse().unwrap(), parts.parse().unwrap()),
         _ => return ExitCode::FAILURE,
     }
@@ -191,7 +218,11 @@ fn run_part(part: u64, parts: u64, cases: u64) {
         }
         if std::env::var_os("STRONGROOM_CRASH_VERBOSE").is_some() {
             let (count, seconds) = (run - before, started.elapsed().as_secs_f64());
-            println!("{}: {} calls, {count} cases, {seconds:.1} s", verb.name, scene.log.len());
+            let (calls, disk_calls) = (scene.log.len(), scene.disk_log.len());
+            println!(
+                "{}: {calls} calls, {disk_calls} of a disk, {count} cases, {seconds:.1} s",
+                verb.name
+            );
         }
     }
     // The exhaustive part is the same in every process, so its size is known to each.
@@ -218,7 +249,7 @@ fn run_part(part: u64, parts: u64, cases: u64) {
 }
 
 /// Runs one case again.
-pub fn one(text: &str) -> ExitCode {
+pub(crate) fn one(text: &str) -> ExitCode {
     let Some(case) = Case::parse(text) else {
         println!("this is no case: {text}");
         return ExitCode::FAILURE;

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test -p strongroom-tests --test crash                    all of it
 //! STRONGROOM_CRASH_CASES=1000000 cargo test ... --test crash     more of it
+//! STRONGROOM_WALKS=100000 cargo test ... --test crash model_test  more random walks
 //! STRONGROOM_CRASH_SEED=7 ...                                    other random bytes
 //! STRONGROOM_CRASH_CASE='second-backup Bare seed=1 Crash(17, Kept)' ...    one case again
 //! ```
@@ -23,13 +24,14 @@ mod probes;
 mod run;
 mod teeth;
 mod verbs;
+mod walks;
 mod world;
 
 use std::process::ExitCode;
 
 /// Parts of this test, as a filter names them.
-const PARTS: [(&str, fn() -> bool); 2] =
-    [("crash_machine", machine::all), ("planted_faults", teeth::all)];
+const PARTS: [(&str, fn() -> bool); 3] =
+    [("crash_machine", machine::all), ("planted_faults", teeth::all), ("model_test", walks::all)];
 
 fn main() -> ExitCode {
     if let Ok(part) = std::env::var(machine::PART) {

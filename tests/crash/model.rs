@@ -2,7 +2,7 @@
 //! what is in a store against it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::browse::{View, Walk};
@@ -18,32 +18,33 @@ use crate::world::{self, Tree, calm};
 
 /// What a snapshot must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// Its files.
-    pub tree: Arc<Tree>,
+    pub(crate) tree: Arc<Tree>,
     /// Its tags.
-    pub tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
 }
 
 /// What must be in the repository.
 #[derive(Debug, Clone, Default)]
-pub struct Model {
+pub(crate) struct Model {
     /// Whether there is a repository.
-    pub exists: bool,
+    pub(crate) exists: bool,
     /// Committed snapshots.
-    pub snapshots: BTreeMap<SnapshotId, Known>,
+    pub(crate) snapshots: BTreeMap<SnapshotId, Known>,
     /// Secrets that open it.
-    pub secrets: BTreeSet<&'static str>,
+    pub(crate) secrets: BTreeSet<&'static str>,
 }
 
 /// What a verb has done, by its own word.
 #[derive(Debug, Clone)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// There is a repository.
     Created,
     /// A snapshot.
     Snapshot(SnapshotId, Known),
     /// A snapshot is gone.
+    #[allow(dead_code, reason = "for verbs that forget")]
     Forgotten(SnapshotId),
     /// The tags of a snapshot from now on.
     Tags(SnapshotId, Vec<String>),
@@ -55,7 +56,7 @@ pub enum Effect {
 
 impl Model {
     /// Believes a verb.
-    pub fn apply(&mut self, effect: Effect) {
+    pub(crate) fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Created => {
                 self.exists = true;
@@ -84,24 +85,24 @@ impl Model {
 
 /// What a verb that did not end may have done, all of it or nothing of each.
 #[derive(Debug, Clone, Default)]
-pub struct Pending {
+pub(crate) struct Pending {
     /// A snapshot of this.
-    pub snapshot: Option<Known>,
+    pub(crate) snapshot: Option<Known>,
     /// Tags of a snapshot.
-    pub tags: Option<(SnapshotId, Vec<String>)>,
+    pub(crate) tags: Option<(SnapshotId, Vec<String>)>,
     /// Snapshots that may be gone.
-    pub forgotten: BTreeSet<SnapshotId>,
+    pub(crate) forgotten: BTreeSet<SnapshotId>,
     /// Secrets that may or may not open.
-    pub secrets: BTreeSet<&'static str>,
+    pub(crate) secrets: BTreeSet<&'static str>,
     /// Findings that may stand until the verb is run again, by a part of their words.
-    pub findings: &'static [&'static str],
+    pub(crate) findings: &'static [&'static str],
     /// Runs that did not end.
-    pub attempts: usize,
+    pub(crate) attempts: usize,
 }
 
 /// How a store is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// Everything that was promised holds, and nothing else is there.
     Strict,
     /// The store has lied: what is gone or wrong must be said, and nothing wrong may be given.
@@ -109,7 +110,24 @@ pub enum Rule {
 }
 
 /// Says what is wrong, or takes what pending verbs did into the model.
-pub fn judge(
+pub(crate) fn judge(
+    store: &Arc<dyn Store>,
+    caches: &[PathBuf],
+    model: &mut Model,
+    pending: &Pending,
+    rule: Rule,
+) -> Result<(), String> {
+    let mut wrong = Ok(());
+    for cache in caches {
+        wrong = judge_on(store, Some(cache), model, pending, rule);
+        if wrong.is_ok() {
+            return Ok(());
+        }
+    }
+    wrong
+}
+
+fn judge_on(
     store: &Arc<dyn Store>,
     cache: Option<&Path>,
     model: &mut Model,
@@ -152,8 +170,13 @@ struct Seen {
 
 impl Seen {
     fn wrong(&self) -> Option<String> {
-        let all: Vec<&str> =
-            self.lies.iter().chain(&self.losses).chain(&self.findings).map(String::as_str).collect();
+        let all: Vec<&str> = self
+            .lies
+            .iter()
+            .chain(&self.losses)
+            .chain(&self.findings)
+            .map(String::as_str)
+            .collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }

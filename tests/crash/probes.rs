@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::error::Kind;
+use engine::keys;
 use engine::repo::history::History;
 use engine::store::{MemoryStore, Put, Store};
-use engine::keys;
 use repo_format::ObjectName;
 use repo_format::key_slot::KeySlot;
 
@@ -31,7 +31,7 @@ fn notices(store: &MemoryStore, cache: Option<&Path>) -> Result<bool, String> {
 }
 
 /// An older copy of the store is put back: the machine that wrote the newer one notices.
-pub fn rolled_back(run: &mut Run<'_>) -> Result<(), String> {
+pub(crate) fn rolled_back(run: &mut Run<'_>) -> Result<(), String> {
     run.calm_attempt()?;
     let old = &run.scene.store;
     let is_longer = names(run.faulty.inner(), "history/").len() > names(old, "history/").len();
@@ -45,7 +45,7 @@ pub fn rolled_back(run: &mut Run<'_>) -> Result<(), String> {
 }
 
 /// A record that another one names is removed: a machine that has never been there notices.
-pub fn record_removed(run: &mut Run<'_>) -> Result<(), String> {
+pub(crate) fn record_removed(run: &mut Run<'_>) -> Result<(), String> {
     run.calm_attempt()?;
     let now = run.faulty.inner();
     let old = names(&run.scene.store, "history/");
@@ -63,7 +63,7 @@ pub fn record_removed(run: &mut Run<'_>) -> Result<(), String> {
 }
 
 /// The sealed labels of two key slots change places: none is believed.
-pub fn swapped(run: &mut Run<'_>) -> Result<(), String> {
+pub(crate) fn swapped(run: &mut Run<'_>) -> Result<(), String> {
     run.calm_attempt()?;
     let store = run.faulty.inner().copy();
     let slots = names(&store, "keys/");

@@ -11,7 +11,7 @@ use crate::run::Runner;
 use crate::verbs::VERBS;
 
 /// Plants every fault; says whether each was noticed.
-pub fn all() -> bool {
+pub(crate) fn all() -> bool {
     let started = Instant::now();
     let parts = std::thread::available_parallelism().map_or(2, usize::from);
     let children = (0..parts).map(|part| start(&format!("teeth {part} {parts}"))).collect();
@@ -27,7 +27,7 @@ pub fn all() -> bool {
 }
 
 /// Does every so-manieth fault.
-pub fn run_part(part: usize, parts: usize) {
+pub(crate) fn run_part(part: usize, parts: usize) {
     for fault in planted::ALL.into_iter().skip(part).step_by(parts) {
         planted::plant(Some(fault));
         let caught = hunt();
@@ -63,4 +63,3 @@ fn hunt() -> Option<(String, String)> {
     }
     None
 }
-

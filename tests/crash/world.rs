@@ -1,10 +1,13 @@
 //! The small world that every case starts from: sources of some kilobytes, machines that remember,
 //! a clock that stands, and the smallest sizes the engine takes, so that rare paths are common.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use engine::crypto::passphrase::Cost;
 use engine::repo::create::{Actor, Settings};
@@ -15,23 +18,23 @@ use repo_format::content::Chunker;
 use tempfile::TempDir;
 
 /// Content of a source: files by their path below it.
-pub type Tree = BTreeMap<String, Vec<u8>>;
+pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 
 /// Bytes that a pack aims at.
 const PACK_BYTES: u64 = 4096;
 /// Cheapest cost of a passphrase.
-pub const COST: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+pub(crate) const COST: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
 /// 2040: later than any file of the sources, so that unchanged ones are taken for such.
 const NOW_MS: i64 = 2_208_988_800_000;
 const TEN_YEARS_MS: i64 = 315_360_000_000;
 
 /// What the store of every case is like.
-pub fn traits() -> Traits {
+pub(crate) fn traits() -> Traits {
     Traits { is_remote: true, pack_bytes: PACK_BYTES, concurrency: 1 }
 }
 
 /// Settings of the repository.
-pub fn settings(cache: &Path) -> Settings<'_> {
+pub(crate) fn settings(cache: &Path) -> Settings<'_> {
     Settings {
         cost: COST,
         cache: Some(cache),
@@ -46,13 +49,13 @@ pub fn settings(cache: &Path) -> Settings<'_> {
 }
 
 /// Who works on a machine.
-pub fn actor(host: &str) -> Actor {
+pub(crate) fn actor(host: &str) -> Actor {
     Actor { host: host.to_owned(), user: "ann".to_owned(), program: "crash machine".to_owned() }
 }
 
 /// A clock that stands, but may jump at one of its readings.
 #[derive(Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     readings: AtomicUsize,
     jump_at: usize,
     jump_ms: AtomicI64,
@@ -60,13 +63,13 @@ pub struct Standing {
 
 impl Standing {
     /// A clock that jumps by so many decades at a reading, counted from 0.
-    pub fn jumping(at: usize, decades: i64) -> Self {
+    pub(crate) fn jumping(at: usize, decades: i64) -> Self {
         let jump_ms = AtomicI64::new(decades * TEN_YEARS_MS);
         Self { readings: AtomicUsize::new(0), jump_at: at, jump_ms }
     }
 
     /// Readings so far.
-    pub fn readings(&self) -> usize {
+    pub(crate) fn readings(&self) -> usize {
         self.readings.load(Ordering::Relaxed)
     }
 }
@@ -80,47 +83,52 @@ impl Clock for Standing {
 }
 
 /// What verbs are given last.
-pub fn ambient(clock: Arc<Standing>) -> Ambient {
+pub(crate) fn ambient(clock: Arc<Standing>) -> Ambient {
     Ambient { clock, progress: Arc::new(Progress::default()), cancel: Cancel::default() }
 }
 
 /// An ambient whose clock stands.
-pub fn calm() -> Ambient {
+pub(crate) fn calm() -> Ambient {
     ambient(Arc::new(Standing::jumping(usize::MAX, 0)))
 }
 
 /// A passphrase by its name.
-pub fn secret(name: &str) -> Secret {
+pub(crate) fn secret(name: &str) -> Secret {
     Secret::passphrase(name)
 }
 
 /// Opens the repository on a machine, or nowhere in particular.
-pub fn open(
+pub(crate) fn open(
     store: Arc<dyn Store>,
     secret_name: &str,
     cache: Option<&Path>,
 ) -> engine::Result<Repository> {
-    let settings =
-        OpenSettings { cache: cache.map(Path::to_path_buf), ..OpenSettings::default() };
+    let settings = OpenSettings { cache: cache.map(Path::to_path_buf), ..OpenSettings::default() };
     engine::repo::open(store, &secret(secret_name), &settings)
 }
 
 /// Files of a folder, some levels deep, by path.
-pub type Files = BTreeMap<PathBuf, Vec<u8>>;
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The folders of this process.
 #[derive(Debug)]
-pub struct Folders {
+pub(crate) struct Folders {
     folder: TempDir,
+    /// Folder that is backed up now; each verb has its own, so that its files stay as they are.
+    source: RefCell<PathBuf>,
+    /// Time of change of the next file that is written: none is ever the same, however quick the
+    /// writes come.
+    time: Cell<u64>,
 }
 
 impl Folders {
     /// Makes them, in memory where there is such a place.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut builder = tempfile::Builder::new();
         builder.prefix("strongroom-crash-");
         let folder = builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap();
-        let folders = Self { folder };
+        let source = RefCell::new(folder.path().join("source"));
+        let folders = Self { folder, source, time: Cell::new(1_000_000_000) };
         for name in ["source", "target", "one", "two"] {
             std::fs::create_dir(folders.path(name)).unwrap();
         }
@@ -128,13 +136,25 @@ impl Folders {
     }
 
     /// A path in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    /// Folder that is backed up.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.source.borrow().clone()
+    }
+
+    /// Backs up another folder from now on.
+    pub(crate) fn use_source(&self, name: &str) {
+        let path = self.path("source").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        self.source.replace(path);
+    }
+
     /// Makes the source hold exactly this tree; files that are right already are left alone.
-    pub fn set_source(&self, tree: &Tree) {
-        let source = self.path("source");
+    pub(crate) fn set_source(&self, tree: &Tree) {
+        let source = self.source();
         for (path, _) in files_of(&source) {
             let name = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
             if !tree.contains_key(&name) {
@@ -146,17 +166,20 @@ impl Folders {
             if std::fs::read(&path).ok().as_ref() != Some(bytes) {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(&path, bytes).unwrap();
+                let time = self.time.replace(self.time.get() + 1);
+                let time = UNIX_EPOCH + Duration::from_secs(time);
+                File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
             }
         }
     }
 
     /// What a machine remembers.
-    pub fn memory(&self, machine: &str) -> Files {
+    pub(crate) fn memory(&self, machine: &str) -> Files {
         files_of(&self.path(machine))
     }
 
     /// Makes a machine remember exactly this. The folders stay, since a machine knows its own.
-    pub fn set_memory(&self, machine: &str, files: &Files) {
+    pub(crate) fn set_memory(&self, machine: &str, files: &Files) {
         for path in files_of(&self.path(machine)).into_keys() {
             if !files.contains_key(&path) {
                 std::fs::remove_file(path).unwrap();
@@ -169,14 +192,14 @@ impl Folders {
     }
 
     /// Empties the target.
-    pub fn clear_target(&self) {
+    pub(crate) fn clear_target(&self) {
         std::fs::remove_dir_all(self.path("target")).unwrap();
         std::fs::create_dir(self.path("target")).unwrap();
     }
 
     /// Files of the target, where a restore puts the source.
-    pub fn restored(&self) -> Tree {
-        let source = self.path("source");
+    pub(crate) fn restored(&self) -> Tree {
+        let source = self.source();
         let top = self.path("target").join(source.strip_prefix("/").unwrap());
         let name = |path: &Path| path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
         files_of(&top).into_iter().map(|(path, bytes)| (name(&path), bytes)).collect()
@@ -205,7 +228,7 @@ fn noise(seed: &str, length: usize) -> Vec<u8> {
 }
 
 /// The source at three times.
-pub fn trees() -> [Tree; 3] {
+pub(crate) fn trees() -> [Tree; 3] {
     let mut first = Tree::new();
     for number in 0..4 {
         first.insert(format!("small-{number}"), noise(&format!("small {number}"), 300 + number));

@@ -266,8 +266,7 @@ impl History {
             Some(last) => (last.clear.seq + 1, last.hash),
             None => (0, ObjectHash::default()),
         };
-        let heads =
-            if planted!(HeadsNotNamed) { Vec::new() } else { self.heads(Some(writer)) };
+        let heads = if planted!(HeadsNotNamed) { Vec::new() } else { self.heads(Some(writer)) };
         let body = Body { heads, event };
         let epoch = repo.keys.current();
         let mut clear = Clear {
