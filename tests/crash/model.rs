@@ -34,6 +34,8 @@ pub(crate) struct Model {
     pub(crate) snapshots: BTreeMap<SnapshotId, Known>,
     /// Secrets that open it.
     pub(crate) secrets: BTreeSet<&'static str>,
+    /// Secrets that nobody has promised anything about.
+    pub(crate) unsure: BTreeSet<&'static str>,
 }
 
 /// What a verb has done, by its own word.
@@ -52,6 +54,8 @@ pub(crate) enum Effect {
     SecretAdded(&'static str),
     /// A secret opens it no more.
     SecretRemoved(&'static str),
+    /// A secret was found not to open it, by a run that did not take it away itself.
+    SecretUnsure(&'static str),
 }
 
 impl Model {
@@ -78,6 +82,10 @@ impl Model {
             }
             Effect::SecretRemoved(name) => {
                 self.secrets.remove(name);
+            }
+            Effect::SecretUnsure(name) => {
+                self.secrets.remove(name);
+                self.unsure.insert(name);
             }
         }
     }
@@ -242,13 +250,14 @@ fn unlock(
     pending: &Pending,
 ) -> Result<Repository, String> {
     let mut opened = None;
+    let may_open = |name: &str| pending.secrets.contains(name) || model.unsure.contains(name);
     for name in ["first", "second"] {
         match world::open(Arc::clone(store), name, cache) {
-            Ok(repo) if model.secrets.contains(name) || pending.secrets.contains(name) => {
+            Ok(repo) if model.secrets.contains(name) || may_open(name) => {
                 opened = Some(repo);
             }
             Ok(_) => return Err(format!("the secret '{name}' opens and must not")),
-            Err(error) if model.secrets.contains(name) && !pending.secrets.contains(name) => {
+            Err(error) if model.secrets.contains(name) && !may_open(name) => {
                 return Err(format!("the secret '{name}' does not open: {error}"));
             }
             Err(_) => {}

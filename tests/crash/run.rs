@@ -284,7 +284,10 @@ impl<'a> Run<'a> {
             }
             _ => false,
         };
-        let is_blame = matches!(trouble, Trouble::SaidDamage(_)) && self.case.is_honest();
+        // A disk that cannot give an object is damaged; a store that does not answer is not.
+        let is_blame = matches!(trouble, Trouble::SaidDamage(_))
+            && self.case.is_honest()
+            && self.case.world != World::Disk;
         if matches!(trouble, Trouble::Lied(_)) || must_end_well || is_blame {
             return Err(format!("{when} {trouble}"));
         }
@@ -392,7 +395,9 @@ impl<'a> Run<'a> {
             Plan::CrashThenFault(_, _, fault) => fault.is_honest() || only_misleads(fault),
             _ => true,
         };
-        self.pending.findings = &[];
+        if self.model.unsure.is_empty() {
+            self.pending.findings = &[];
+        }
         let kept = std::mem::take(&mut self.pending.secrets);
         let result = self.judge(is_right, false, "after the recovery");
         self.pending.secrets = kept;
