@@ -16,6 +16,7 @@ mod damage;
 mod floors;
 mod harness;
 mod kill;
+mod reader;
 mod spec;
 mod store_conformance;
 mod tidy;
