@@ -15,9 +15,10 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use strongroom_tests::random;
 
+use crate::acts::{Act, Trouble};
 use crate::machine::{lines, number, seed, start};
 use crate::model::{Model, Pending, Rule, judge};
-use crate::verbs::{Act, Trouble, VERBS, Verb};
+use crate::verbs::{VERBS, Verb};
 use crate::world::{Files, Folders, Tree, calm, traits};
 
 /// Walks of one process, unless told otherwise.
