@@ -19,6 +19,7 @@ mod kill;
 mod mount;
 mod mount_trouble;
 mod mount_views;
+mod reader;
 mod spec;
 mod store_conformance;
 mod tidy;
