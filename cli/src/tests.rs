@@ -98,7 +98,9 @@ fn completions_and_man_pages_are_made() {
     let path = folder.path().join("man");
     let (code, _, err) = strongroom(&["generate", "man", path.to_str().unwrap()], &[]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for page in ["strongroom.1", "strongroom-backup.1", "strongroom-mount.1", "strongroom-key-add.1"] {
+    for page in
+        ["strongroom.1", "strongroom-backup.1", "strongroom-mount.1", "strongroom-key-add.1"]
+    {
         assert!(path.join(page).exists(), "{page}");
     }
 }

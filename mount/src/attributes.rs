@@ -63,13 +63,20 @@ fn blocks(view: &View, entry: &Entry) -> u64 {
         Content::Inline(_) | Content::Extents { .. } => true,
     };
     // A list that cannot be read is reported when the file is.
-    let stored = if is_countable { view.bytes_outside_holes(entry).unwrap_or(*size) } else { *size };
+    let stored =
+        if is_countable { view.bytes_outside_holes(entry).unwrap_or(*size) } else { *size };
     stored.div_ceil(CLUSTER) * (CLUSTER / BLOCK)
 }
 
 impl Look {
     /// Attributes of an entry of a snapshot under a number.
-    pub(crate) fn of_entry(&self, number: u64, seen: &Seen, view: &View, entry: &Entry) -> FileAttr {
+    pub(crate) fn of_entry(
+        &self,
+        number: u64,
+        seen: &Seen,
+        view: &View,
+        entry: &Entry,
+    ) -> FileAttr {
         let metadata = &entry.metadata;
         let (size, blocks) = match &entry.body {
             Body::File { size, .. } => (*size, blocks(view, entry)),

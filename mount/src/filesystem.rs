@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use engine::Result;
+use engine::browse::View;
 use engine::browse::ahead::Ahead;
 use engine::browse::catalog::{Catalog, Seen};
 use engine::browse::range::Wanted;
-use engine::browse::View;
 use engine::error::{Error, Kind};
-use engine::Result;
 use fuser::{
     Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
     KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
@@ -64,10 +64,7 @@ pub(crate) struct SnapshotFs {
 impl SnapshotFs {
     /// Makes the file system of a catalog.
     pub(crate) fn new(catalog: Arc<Catalog>, ahead: Ahead, options: &Options) -> Result<Self> {
-        let own = (
-            rustix::process::getuid().as_raw(),
-            rustix::process::getgid().as_raw(),
-        );
+        let own = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let fs = Self {
             views: Views::new(Arc::clone(&catalog), options.zone.clone()),
             inodes: Inodes::default(),
@@ -93,11 +90,7 @@ impl SnapshotFs {
     }
 
     /// Reads from a view, and once more where packs have moved since its index was read.
-    pub(crate) fn attempt<T>(
-        &self,
-        seen: &Seen,
-        read: impl Fn(&View) -> Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn attempt<T>(&self, seen: &Seen, read: impl Fn(&View) -> Result<T>) -> Result<T> {
         match read(&seen.view()) {
             Err(error)
                 if matches!(error.kind(), Kind::Damaged | Kind::NotFound)
@@ -587,8 +580,8 @@ impl Filesystem for SnapshotFs {
             Err(errno) => return reply.error(errno),
         };
         let is_squashed = self.look.owner.is_some();
-        let names = self
-            .with_entry(&thing, |_, view, entry| xattrs::list(view, entry, is_squashed));
+        let names =
+            self.with_entry(&thing, |_, view, entry| xattrs::list(view, entry, is_squashed));
         match names {
             Ok(names) => answer_sized(reply, &names, room),
             Err(error) => reply.error(self.failed(Some(&thing), &error)),

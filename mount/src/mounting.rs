@@ -43,11 +43,8 @@ fn refused(message: String) -> Error {
 /// Mounts; gives the device to answer through.
 pub(crate) fn attach(options: &Options) -> Result<(OwnedFd, Attached)> {
     let target = checked_target(&options.target)?;
-    let mounted = if rustix::process::geteuid().is_root() {
-        mount_directly(&target, options)?
-    } else {
-        None
-    };
+    let mounted =
+        if rustix::process::geteuid().is_root() { mount_directly(&target, options)? } else { None };
     let is_of_user = mounted.is_none();
     let device = match mounted {
         Some(device) => device,
@@ -184,9 +181,7 @@ impl Attached {
         if self.is_gone.swap(true, Ordering::SeqCst) {
             return;
         }
-        if !self.is_of_user
-            && rustix::mount::unmount(&self.target, UnmountFlags::DETACH).is_ok()
-        {
+        if !self.is_of_user && rustix::mount::unmount(&self.target, UnmountFlags::DETACH).is_ok() {
             return;
         }
         let _ = Command::new(FOR_USERS)

@@ -104,8 +104,7 @@ pub(crate) fn versions(
 
 /// Gathers everything that ever was at a path.
 pub(crate) fn gather(snapshots: &[Arc<Seen>], path: &[u8], zone: &TimeZone) -> Result<History> {
-    let mut history =
-        History { versions: versions(snapshots, path, zone)?, ..History::default() };
+    let mut history = History { versions: versions(snapshots, path, zone)?, ..History::default() };
     let mut trees: HashSet<BlobId> = HashSet::new();
     over_all(snapshots, path, |seen, entry| {
         if let Body::Directory { tree, .. } = entry.body

@@ -232,8 +232,12 @@ impl Catalog {
     fn reread_index(&self) -> Result<bool> {
         let listed = self.repo.store().list(prefix::INDEX)?;
         let known = read(&self.indexed);
-        let known: BTreeSet<String> =
-            known.index().segments().iter().map(|hash| ObjectName::index_segment(*hash).to_string()).collect();
+        let known: BTreeSet<String> = known
+            .index()
+            .segments()
+            .iter()
+            .map(|hash| ObjectName::index_segment(*hash).to_string())
+            .collect();
         let is_same = listed.iter().all(|listed| known.contains(listed.name.as_str()))
             && listed.len() == known.len();
         if is_same {

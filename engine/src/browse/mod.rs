@@ -6,8 +6,8 @@
 
 pub mod ahead;
 pub mod cache;
-pub mod catalog;
 pub mod cat;
+pub mod catalog;
 pub mod diff;
 pub mod dump;
 pub mod find;

@@ -94,9 +94,8 @@ pub(super) fn say_ready(context: &Context) {
     let _ = rustix::stdio::dup2_stdin(nothing.as_fd());
     // Where stderr is a terminal or a file, damage is still told there.
     let is_kept = std::io::stderr().is_terminal()
-        || rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| {
-            rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file()
-        });
+        || rustix::fs::fstat(std::io::stderr())
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());
     if !is_kept {
         let _ = rustix::stdio::dup2_stderr(nothing.as_fd());
     }

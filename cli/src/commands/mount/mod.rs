@@ -107,9 +107,7 @@ fn ready(args: &Args, snapshots: usize) -> Object {
 }
 
 fn options(args: &Args, context: &Context) -> mount::Options {
-    let own = || {
-        (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
-    };
+    let own = || (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     mount::Options {
         is_for_others: args.allow_other,
         owner: args.squash_owner.then(own),

@@ -142,8 +142,7 @@ fn the_catalog_counts_names_and_follows_the_index() {
     let selector = Selector { hosts: vec!["till".into()], ..Selector::default() };
     let caches = Arc::new(Caches::new(1 << 20));
     let (history, indexed) = (world.history(), world.indexed());
-    let catalog =
-        Catalog::new(&indexed, &history, selector, None, caches, &world.ambient).unwrap();
+    let catalog = Catalog::new(&indexed, &history, selector, None, caches, &world.ambient).unwrap();
     let known = catalog.known();
     assert_eq!(known.list.len(), 1);
     let seen = &known.list[0];
