@@ -66,6 +66,12 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         let trusted_before = parent.as_ref().map_or_else(Time::default, trusted_before);
         let run = run::Run::new(&repo, writer, options, ambient, excludes, trusted_before);
         let root = read_sources(&run, &roots, parent.as_ref())?;
+        if planted!(SnapshotBeforePacks) {
+            let early = report_of(&run, root, parent.as_ref());
+            let snapshot = Box::new(snapshot_of(&early, options, &sources, ambient));
+            let mut history = history.clone();
+            history.commit(&repo, Event::Snapshot(snapshot), 0, &options.actor, ambient)?;
+        }
         Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
     })
     .map(|(mut report, statistics)| {
@@ -85,6 +91,9 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         let retain_until = options.retain_until_ms;
         report.snapshot =
             Some(history.commit(&repo, event, retain_until, &options.actor, ambient)?);
+        if planted!(SnapshotBeforeIndex) {
+            session::adopt(&repo)?;
+        }
     }
     Ok(report)
 }

@@ -51,7 +51,8 @@ impl FrameReader {
         self.decompressor
             .decode(entry.encoding, encoded, entry.plain_bytes, plain)
             .map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;
-        if blob_id(&repo.keys.id_key, entry.kind, plain) != entry.id {
+        let is_named = blob_id(&repo.keys.id_key, entry.kind, plain) == entry.id;
+        if !is_named && !planted!(IdUnchecked) {
             plain.clear();
             return Err(Error::new(Kind::Damaged, "the bytes are not those that the id names"));
         }

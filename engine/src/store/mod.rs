@@ -25,6 +25,8 @@ pub mod probe;
 pub use environment::Environment;
 pub use error::{Cause, Error};
 pub use local::LocalStore;
+#[cfg(any(test, feature = "testkit"))]
+pub use local::model as disk_model;
 pub use location::{Bucket, Location, OpenOptions, Service};
 pub use memory::MemoryStore;
 

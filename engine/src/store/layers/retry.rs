@@ -139,6 +139,12 @@ impl<S: Store> Store for Retry<S> {
             if !is_unsure {
                 return Err(error);
             }
+            if planted!(DoubtIsDone) {
+                return Ok(());
+            }
+            if planted!(DoubtIsFailed) {
+                return Err(Error { cause: Cause::Other, ..error });
+            }
             match self.read_back(name, &bytes) {
                 Ok(Some(true)) => Ok(()),
                 Ok(Some(false)) if mode == Put::Create => Err(Error::new(
