@@ -1,0 +1,89 @@
+//! Counts what a thread has allocated, so that a body can be held to a limit.
+//!
+//! The counts are kept by the thread itself, so tests beside each other do not meet. What C code
+//! allocates is not seen.
+#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Bytes that a decoder may take beside a multiple of its input. SPEC 1.5.
+pub const SLACK_BYTES: usize = 1 << 20;
+/// Bytes that a decoder may take for each byte of what anyone can put into a store.
+pub const PER_BYTE: usize = 4;
+/// Bytes that it may take for each byte of what stood under a seal, so was made by someone with the
+/// keys: two bytes of a list of holes are 40 in memory, and a list that grows is there twice.
+pub const PER_PLAIN_BYTE: usize = 80;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static NOW: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    // A thread that is ending counts no more.
+    let _ = NOW.try_with(|now| {
+        now.set(now.get().wrapping_add(change));
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now.get())));
+    });
+}
+
+/// Bytes of an allocation; none is larger than half the address space.
+fn signed(bytes: usize) -> isize {
+    isize::try_from(bytes).unwrap_or(isize::MAX)
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches no memory of it
+// and allocates nothing, since the counters are constants that need no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()));
+        // SAFETY: the caller keeps the promises of `GlobalAlloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-signed(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // Old and new may both be there while bytes are copied.
+        count(signed(new_size));
+        count(-signed(layout.size()));
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+/// Runs something and gives the most bytes that this thread had allocated for it at once.
+pub fn peak_of<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = NOW.get();
+    PEAK.set(before);
+    let result = run();
+    (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
+}
+
+/// Runs a decoder on `input_bytes` bytes within a limit of so many bytes for each and
+/// [`SLACK_BYTES`].
+///
+/// # Panics
+/// Where it takes more.
+pub fn within<T>(per_byte: usize, input_bytes: usize, run: impl FnOnce() -> T) -> T {
+    let (result, peak) = peak_of(run);
+    let most = per_byte * input_bytes + SLACK_BYTES;
+    assert!(peak <= most, "{peak} bytes were taken for an input of {input_bytes}");
+    result
+}
