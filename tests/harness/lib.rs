@@ -12,6 +12,7 @@
 pub mod code;
 pub mod compare;
 pub mod everything;
+pub mod in_memory;
 pub mod objects;
 pub mod output;
 pub mod process;
