@@ -1,11 +1,12 @@
 //! Counts what a thread has allocated, so that a body can be held to a limit.
 //!
-//! The counts are kept by the thread itself, so tests beside each other do not meet. What C code
-//! allocates is not seen.
+//! The counts are kept by the thread itself, so tests beside each other do not meet; others are of
+//! all threads together, for what works on several. What C code allocates is not seen.
 #![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 /// Bytes that a decoder may take beside a multiple of its input. SPEC 1.5.
 pub const SLACK_BYTES: usize = 1 << 20;
@@ -25,7 +26,14 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
+static ALL_NOW: AtomicIsize = AtomicIsize::new(0);
+static ALL_PEAK: AtomicIsize = AtomicIsize::new(0);
+
 fn count(change: isize) {
+    let all = ALL_NOW.fetch_add(change, Ordering::Relaxed).wrapping_add(change);
+    if change > 0 {
+        ALL_PEAK.fetch_max(all, Ordering::Relaxed);
+    }
     // A thread that is ending counts no more.
     let _ = NOW.try_with(|now| {
         now.set(now.get().wrapping_add(change));
@@ -74,6 +82,14 @@ pub fn peak_of<T>(run: impl FnOnce() -> T) -> (T, usize) {
     PEAK.set(before);
     let result = run();
     (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
+}
+
+/// Runs something and gives the most bytes that all threads had allocated for it at once.
+pub fn peak_of_all<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALL_NOW.load(Ordering::Relaxed);
+    ALL_PEAK.store(before, Ordering::Relaxed);
+    let result = run();
+    (result, usize::try_from(ALL_PEAK.load(Ordering::Relaxed) - before).unwrap_or(0))
 }
 
 /// Runs a decoder on `input_bytes` bytes within a limit of so many bytes for each and

@@ -125,11 +125,18 @@ pub fn of(target: &str) -> io::Result<Vec<Seed>> {
     Ok(seeds)
 }
 
-/// Writes the inputs of every target into a folder of its name.
+/// Writes the inputs of every target into the folder that `STRONGROOM_FUZZ_SEEDS` names.
 ///
-/// # Errors
-/// Where that cannot be read or written.
-pub fn write(folder: &Path) -> io::Result<()> {
+/// # Panics
+/// Where none is named, or it cannot be written.
+pub fn write_where_asked() {
+    let folder = std::env::var_os("STRONGROOM_FUZZ_SEEDS").unwrap_or_default();
+    let written = write(Path::new(&folder));
+    assert!(!folder.is_empty() && written.is_ok(), "{}: {written:?}", folder.display());
+}
+
+/// Writes the inputs of every target into a folder of its name.
+fn write(folder: &Path) -> io::Result<()> {
     for (target, _) in crate::TARGETS {
         let folder = folder.join(target);
         std::fs::create_dir_all(&folder)?;

@@ -24,6 +24,7 @@ mod reader;
 mod repositories;
 mod rollback;
 mod spec;
+mod spec_bytes;
 mod store_conformance;
 mod tidy;
 mod transcripts;
