@@ -61,7 +61,7 @@ fn sound() -> InMemory {
         let attribute = random::text("attribute", 1300);
         tree.file("labelled", b"").attribute("labelled", "user.x", &attribute);
         let block = random::text("block", 4096);
-        tree.sparse("sparse", 2 << 20, &[(1 << 20, &block)]).file("changing", b"at first");
+        tree.sparse("sparse", (1 << 20) + 4096, &[(1 << 20, &block)]).file("changing", b"at first");
     });
     world.back_up();
     std::fs::write(world.source().join("changing"), random::bytes("changed", 250)).unwrap();

@@ -236,7 +236,9 @@ fn every_kind_of_object_is_the_one_of_the_code() {
         assert!(kind.is_some_and(|kind| kind as u8 == number), "kind {number}");
         let Some(name) = names.get(&number) else { continue };
         let (literal, _) = row[2].trim_start_matches('`').split_once('`').unwrap();
-        assert!(name.as_str().starts_with(literal), "{name} is not under {literal}");
+        // The second folder of a pack is said by a placeholder.
+        let folder = literal.trim_end_matches("hh/");
+        assert!(name.as_str().starts_with(folder), "{name} is not under {folder}");
         seen += 1;
     }
     assert_eq!(seen, names.len());
