@@ -8,13 +8,28 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-/// Bytes that a decoder may take beside a multiple of its input. SPEC 1.5.
-pub const SLACK_BYTES: usize = 1 << 20;
-/// Bytes that a decoder may take for each byte of what anyone can put into a store.
-pub const PER_BYTE: usize = 4;
-/// Bytes that it may take for each byte of what stood under a seal, so was made by someone with the
-/// keys: two bytes of a list of holes are 40 in memory, and a list that grows is there twice.
-pub const PER_PLAIN_BYTE: usize = 80;
+/// What a decoder may take: so many bytes for each of its input, and so many beside.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Bytes for each byte of input.
+    pub per_byte: usize,
+    /// Bytes beside.
+    pub slack_bytes: usize,
+}
+
+/// The limit for what anyone can put into a store.
+pub const STRANGER: Limit = Limit { per_byte: 4, slack_bytes: 1 << 20 };
+/// The limit for what stood under a seal, so was made by someone with the keys: two bytes of a list
+/// of holes are 40 in memory, and a list that grows is there twice; a list that claims to be long
+/// is given up to 1 MiB before it is read, and lists lie in lists.
+pub const KEY_HOLDER: Limit = Limit { per_byte: 80, slack_bytes: 4 << 20 };
+
+impl Limit {
+    /// Most bytes for an input.
+    pub const fn bytes(self, input_bytes: usize) -> usize {
+        self.per_byte * input_bytes + self.slack_bytes
+    }
+}
 
 struct Counting;
 
@@ -92,14 +107,13 @@ pub fn peak_of_all<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(ALL_PEAK.load(Ordering::Relaxed) - before).unwrap_or(0))
 }
 
-/// Runs a decoder on `input_bytes` bytes within a limit of so many bytes for each and
-/// [`SLACK_BYTES`].
+/// Runs a decoder on `input_bytes` bytes within a limit.
 ///
 /// # Panics
 /// Where it takes more.
-pub fn within<T>(per_byte: usize, input_bytes: usize, run: impl FnOnce() -> T) -> T {
+pub fn within<T>(limit: Limit, input_bytes: usize, run: impl FnOnce() -> T) -> T {
     let (result, peak) = peak_of(run);
-    let most = per_byte * input_bytes + SLACK_BYTES;
+    let most = limit.bytes(input_bytes);
     assert!(peak <= most, "{peak} bytes were taken for an input of {input_bytes}");
     result
 }

@@ -13,7 +13,7 @@ use repo_format::tree::{AttributeList, Node};
 use repo_format::writer_card::WriterCard;
 use repo_format::{DecodeError, ObjectKind, RepositoryId, limits, marker};
 
-use crate::memory::{PER_BYTE, PER_PLAIN_BYTE, within};
+use crate::memory::{KEY_HOLDER, Limit, STRANGER, within};
 use crate::number;
 
 /// Decodes within the limit of memory for what stood under a seal, and encodes again.
@@ -22,17 +22,17 @@ fn round<'a, T>(
     decode: impl FnOnce(&'a [u8]) -> Result<T, DecodeError>,
     encode: impl FnOnce(&T) -> Vec<u8>,
 ) -> Option<T> {
-    round_within(PER_PLAIN_BYTE, data, decode, encode)
+    round_within(KEY_HOLDER, data, decode, encode)
 }
 
 /// Decodes within the limit of memory, and encodes again.
 fn round_within<'a, T>(
-    per_byte: usize,
+    limit: Limit,
     data: &'a [u8],
     decode: impl FnOnce(&'a [u8]) -> Result<T, DecodeError>,
     encode: impl FnOnce(&T) -> Vec<u8>,
 ) -> Option<T> {
-    match within(per_byte, data.len(), || decode(data)) {
+    match within(limit, data.len(), || decode(data)) {
         Ok(value) => {
             assert!(encode(&value) == data, "encodes to other bytes than it was decoded from");
             Some(value)
@@ -60,7 +60,7 @@ pub fn envelope(data: &[u8]) {
     });
     let Some(kind) = kind else { return };
     let found =
-        within(PER_BYTE, data.len(), || envelope::open(data, kind, None, limits::RECORD_BYTES_MAX));
+        within(STRANGER, data.len(), || envelope::open(data, kind, None, limits::RECORD_BYTES_MAX));
     if let Ok(object) = found {
         assert_eq!(object.header.kind, kind);
         assert_eq!(object.body.len() + HEADER_BYTES + TRAILER_BYTES, data.len());
@@ -73,14 +73,14 @@ pub fn envelope(data: &[u8]) {
 
 /// The marker, which has more spellings than one.
 pub fn marker(data: &[u8]) {
-    if let Ok(id) = within(PER_BYTE, data.len(), || marker::decode(data)) {
+    if let Ok(id) = within(STRANGER, data.len(), || marker::decode(data)) {
         assert_eq!(marker::decode(&marker::encode(id)), Ok(id));
     }
 }
 
 /// A whole key slot.
 pub fn key_slot(data: &[u8]) {
-    round_within(PER_BYTE, data, |data| KeySlot::decode(data, None), |slot| slot.encode().0);
+    round_within(STRANGER, data, |data| KeySlot::decode(data, None), |slot| slot.encode().0);
 }
 
 /// A bundle of keys.
@@ -101,7 +101,7 @@ pub fn config(data: &[u8]) {
 /// A whole writer card.
 pub fn writer_card(data: &[u8]) {
     let Some(id) = repository_of(data) else { return };
-    round_within(PER_BYTE, data, |data| WriterCard::decode(data, id), |card| card.encode().0);
+    round_within(STRANGER, data, |data| WriterCard::decode(data, id), |card| card.encode().0);
 }
 
 /// The end of a pack: the length of the pack in eight bytes, then its last bytes.
@@ -164,13 +164,13 @@ pub fn attributes(data: &[u8]) {
 /// A whole record of the history.
 pub fn history_record(data: &[u8]) {
     let Some(id) = repository_of(data) else { return };
-    round_within(PER_BYTE, data, |data| Record::decode(data, id), |(record, _)| record.encode().0);
+    round_within(STRANGER, data, |data| Record::decode(data, id), |(record, _)| record.encode().0);
 }
 
 /// The body of a record of the history: its type, then the plain bytes.
 pub fn history_body(data: &[u8]) {
     let Some((&found, data)) = data.split_first() else { return };
-    if let Ok(body) = within(PER_PLAIN_BYTE, data.len(), || Body::decode(found, data))
+    if let Ok(body) = within(KEY_HOLDER, data.len(), || Body::decode(found, data))
         && !matches!(body.event, Event::Unknown(_))
     {
         assert!(body.encode() == data, "encodes to other bytes than it was decoded from");

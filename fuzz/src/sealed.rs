@@ -10,7 +10,7 @@ use repo_format::key_slot::Bundle;
 use repo_format::pack::{BlobKind, blob_context, encoding};
 use repo_format::{BlobId, RepositoryId, limits};
 
-use crate::memory::{SLACK_BYTES, peak_of};
+use crate::memory::{STRANGER, peak_of};
 use crate::number;
 
 /// Costs of a key slot: memory, passes and lanes, four bytes each. What is outside the limits is
@@ -45,7 +45,7 @@ pub fn blob(data: &[u8]) {
         let mut plain = Vec::new();
         decompressor.decode(encoded_as, encoded, claimed, &mut plain).map(|()| plain)
     });
-    let most = claimed as usize + encoded.len() + SLACK_BYTES;
+    let most = claimed as usize + encoded.len() + STRANGER.slack_bytes;
     assert!(peak <= most, "{peak} bytes were taken where {claimed} were promised");
     if let Ok(plain) = plain {
         assert_eq!(plain.len(), claimed as usize);

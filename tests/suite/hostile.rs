@@ -249,3 +249,28 @@ fn an_object_in_the_place_of_another_is_never_taken_for_it() {
     }
     assert!(cases > 100, "{cases}");
 }
+
+#[test]
+fn an_attribute_as_large_as_the_file_system_takes_comes_back() {
+    let name = "user.large";
+    let set = |path: &Path, bytes: usize| {
+        let value = random::bytes("attribute", bytes);
+        rustix::fs::lsetxattr(path, name, &value, rustix::fs::XattrFlags::empty()).is_ok()
+    };
+    let world = InMemory::new(|tree| {
+        tree.file("labelled", b"x");
+    });
+    let path = world.source().join("labelled");
+    // Linux takes 64 KiB, some file systems no more than a block.
+    let Some(bytes) = [65_536, 32_768, 16_384, 4000].into_iter().find(|bytes| set(&path, *bytes))
+    else {
+        eprintln!("passed over: the file system takes no attributes");
+        return;
+    };
+    world.back_up();
+    let target = world.path("target");
+    assert!(world.restore(&target).unwrap().unwrap().is_claimed_whole());
+    let mut found = vec![0; 65_536];
+    let length = rustix::fs::lgetxattr(target.join("labelled"), name, &mut found[..]).unwrap();
+    assert_eq!(found[..length], random::bytes("attribute", bytes));
+}
