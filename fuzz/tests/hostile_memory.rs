@@ -15,7 +15,7 @@ use engine::repo::{OpenSettings, Secret, open};
 use engine::store::{MemoryStore, Put, Store as _};
 use repo_format::envelope;
 use repo_format::{ObjectHash, ObjectName};
-use strongroom_fuzz::memory::{PER_BYTE, SLACK_BYTES, peak_of_all};
+use strongroom_fuzz::memory::{STRANGER, peak_of_all};
 
 /// Bytes of what is put into the place of an object.
 const HOSTILE_BYTES: usize = 6 << 20;
@@ -125,7 +125,7 @@ fn a_hostile_object_takes_at_most_four_times_its_bytes_and_a_mebibyte() {
             store.put(&planted, bytes.into(), Put::Overwrite).unwrap();
             for (at, (step, peak)) in peaks(&store, &sound).into_iter().enumerate() {
                 let beyond = peak.saturating_sub(usual[at].1);
-                if beyond > PER_BYTE * length + SLACK_BYTES {
+                if beyond > STRANGER.bytes(length) {
                     wrong.push(format!("{step} took {beyond} bytes for {planted} ({number})"));
                 }
                 if beyond > worst[at].1 {

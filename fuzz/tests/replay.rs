@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use strongroom_fuzz::memory::{PER_BYTE, SLACK_BYTES, peak_of, within};
+use strongroom_fuzz::memory::{STRANGER, peak_of, within};
 use strongroom_fuzz::{TARGETS, seeds};
 
 /// Targets whose runs cost milliseconds each: replayed as they are, without changes.
@@ -59,10 +59,8 @@ fn every_target_is_a_body_and_has_its_file() {
 fn the_limit_of_memory_is_seen() {
     let (_, peak) = peak_of(|| vec![0_u8; 3 << 20]);
     assert!((3 << 20..4 << 20).contains(&peak), "{peak}");
-    assert_eq!(
-        within(PER_BYTE, 1000, || vec![1_u8; PER_BYTE * 1000 + SLACK_BYTES]).len(),
-        1_052_576
-    );
-    let over = || within(PER_BYTE, 1000, || vec![1_u8; PER_BYTE * 1000 + SLACK_BYTES + 1]).len();
+    let most = STRANGER.bytes(1000);
+    assert_eq!(within(STRANGER, 1000, || vec![1_u8; most]).len(), (1 << 20) + 4000);
+    let over = || within(STRANGER, 1000, || vec![1_u8; most + 1]).len();
     assert!(std::panic::catch_unwind(over).is_err(), "a body may take what it wants");
 }
