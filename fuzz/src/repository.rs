@@ -124,7 +124,7 @@ impl World {
             }
             Step::BackUp => {
                 let report = must(self.back_up(), "backing up over a sound store");
-                self.acknowledge(report);
+                self.acknowledge(&report);
             }
             Step::BackUpFailing(calls, fault) => self.back_up_failing(*calls, *fault),
             Step::Look => self.look(),
@@ -148,7 +148,7 @@ impl World {
         let ended = self.back_up();
         self.store.heal();
         match ended {
-            Ok(report) => self.acknowledge(report),
+            Ok(report) => self.acknowledge(&report),
             Err(error) => {
                 assert!(!error.to_string().is_empty(), "an error without words");
                 self.in_doubt.push(self.files.clone());
@@ -167,7 +167,7 @@ impl World {
         backup::backup(&indexed, &options, &self.ambient)
     }
 
-    fn acknowledge(&mut self, report: backup::Report) {
+    fn acknowledge(&mut self, report: &backup::Report) {
         assert_eq!(report.unreadable_count, 0, "{:?}", report.unreadable);
         assert!(!report.is_partial, "a whole backup says that it is partial");
         let Some(id) = report.snapshot else { unreachable_snapshot() };

@@ -3,6 +3,7 @@
 //!
 //! tests/repositories/README.md says what lies there.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -228,7 +229,7 @@ fn write_the_unreleased_repository_anew() {
         let id = report.unwrap().snapshot.unwrap().to_hex()[..16].to_owned();
         let lines_of_it = shortened(&manifest::text(&walk(&source), true), true);
         std::fs::write(golden.join(format!("{id}.txt")), lines_of_it.join("\n") + "\n").unwrap();
-        lines += &format!("{id} {}\n", source.display());
+        let _ = writeln!(lines, "{id} {}", source.display());
     }
     std::fs::write(golden.join("snapshots.txt"), lines).unwrap();
     let world = world.with("STRONGROOM_PASSWORD", GOLDEN_PASSWORD);
