@@ -1,7 +1,12 @@
 //! Proves that no object that a store can make up takes more memory than four times its own bytes
 //! and 1 MiB beyond what the sound repository takes: not when the repository is opened, not when
 //! its history and index are read, not when all of it is checked.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "every function here belongs to a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "every function here belongs to a test"
+)]
 
 use std::sync::Arc;
 

@@ -1,6 +1,11 @@
 //! Replays the seeds and regressions of every fuzz target, each also cut and with flipped bytes, on
 //! a stable compiler.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "every function here belongs to a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "every function here belongs to a test"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
