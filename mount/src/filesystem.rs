@@ -34,7 +34,7 @@ use crate::views::{self, Child, Views};
 use crate::xattrs::{self, Digests};
 
 /// How long the kernel may keep what never changes.
-pub(crate) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const FOR_EVER: Duration = Duration::from_hours(365 * 24);
 /// How long it may keep what grows with the history.
 pub(crate) const SHORTLY: Duration = Duration::from_secs(1);
 /// Bytes that the kernel may ask for at once.
@@ -249,13 +249,11 @@ impl SnapshotFs {
 
     /// The listing of an open directory.
     fn listing(&self, thing: &Thing, handle: FileHandle) -> Listing {
-        match thing {
-            Thing::Folder(folder) => Listing::Folder(Arc::clone(folder)),
-            _ => {
-                let open = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
-                Listing::View(open.get(&handle.0).cloned().unwrap_or_default())
-            }
+        if let Thing::Folder(folder) = thing {
+            return Listing::Folder(Arc::clone(folder));
         }
+        let open = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        Listing::View(open.get(&handle.0).cloned().unwrap_or_default())
     }
 
     fn read_part(

@@ -179,10 +179,4 @@ impl Inodes {
             }
         }
     }
-
-    /// Things that the kernel knows.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
 }

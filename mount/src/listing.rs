@@ -32,6 +32,9 @@ pub(crate) enum Listing {
     View(Arc<Vec<Listed>>),
 }
 
+/// Takes one entry: attributes, place of the next, name, how long it holds; says whether it fitted.
+type Give<'a> = dyn FnMut(&FileAttr, u64, &[u8], Duration) -> bool + 'a;
+
 impl SnapshotFs {
     /// Gives the entries of a directory from an offset on, until `add` has no more room.
     ///
@@ -80,12 +83,7 @@ impl SnapshotFs {
 
     /// Gives entries from a place on. Whatever was given of a page before trouble stands; the next
     /// page meets it again.
-    fn page_of_folder(
-        &self,
-        folder: &Arc<Folder>,
-        from: u64,
-        give: &mut dyn FnMut(&FileAttr, u64, &[u8], Duration) -> bool,
-    ) -> Result<()> {
+    fn page_of_folder(&self, folder: &Arc<Folder>, from: u64, give: &mut Give<'_>) -> Result<()> {
         let next = Cell::new(from);
         // Nothing is given twice: a second attempt goes on where the first one stopped.
         let give = RefCell::new(give);

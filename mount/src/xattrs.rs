@@ -45,7 +45,8 @@ pub(crate) fn list(view: &View, entry: &Entry, is_squashed: bool) -> Result<Vec<
 }
 
 fn is_shown(name: &[u8], is_squashed: bool) -> bool {
-    !is_ours(name) && !(is_squashed && name.starts_with(ACCESS_LISTS))
+    let is_hidden = is_squashed && name.starts_with(ACCESS_LISTS);
+    !is_hidden && !is_ours(name)
 }
 
 /// An attribute of the thing itself.

@@ -62,7 +62,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "first-backup",
-        prepare: Stage::create,
+        prepare: |stage| stage.create(),
         act: |act| back_up(act, "one", Parent::Newest),
         pending: snapshot_of_one,
         walks: true,

@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::process::Watch;
 
 /// Longest time that a mount may take to be gone after it was asked to go.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A mount; taken away when dropped.
 #[derive(Debug)]

@@ -46,7 +46,7 @@ impl Read for Stream {
         let left = (self.length - self.given).min(to_border);
         let count = usize::try_from(left.min(out.len() as u64)).unwrap();
         let out = &mut out[..count];
-        if self.given / STRETCH_BYTES % 2 == 0 {
+        if (self.given / STRETCH_BYTES).is_multiple_of(2) {
             self.noise.fill(out);
         } else {
             for (line, at) in out.chunks_mut(64).zip((self.given..).step_by(64)) {

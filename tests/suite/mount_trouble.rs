@@ -72,7 +72,7 @@ struct Shaky {
 
 impl Shaky {
     fn mount(world: &World, cache_bytes: usize) -> Self {
-        let store = LocalStore::open(&world.repository()).unwrap();
+        let store = LocalStore::open(world.repository()).unwrap();
         let faulty = Arc::new(Faulty::new(store));
         let secret = Secret::passphrase(PASSWORD);
         let repo = repo::open(faulty.clone(), &secret, &OpenSettings::default()).unwrap();

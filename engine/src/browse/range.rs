@@ -296,13 +296,11 @@ impl View {
 }
 
 fn file(entry: &Entry) -> Result<(u64, &Content)> {
-    match &entry.body {
-        Body::File { size, content, .. } => Ok((*size, content)),
-        _ => {
-            let what = format!("{} is not a file", super::shown(&entry.name));
-            Err(Error::new(Kind::InvalidSetting, what))
-        }
+    if let Body::File { size, content, .. } = &entry.body {
+        return Ok((*size, content));
     }
+    let what = format!("{} is not a file", super::shown(&entry.name));
+    Err(Error::new(Kind::InvalidSetting, what))
 }
 
 /// Adds the extents that touch the bytes from `from` to `to`.

@@ -128,14 +128,14 @@ mod tests {
     #[derive(Debug, Default)]
     struct Stuck {
         inner: MemoryStore,
-        is_stuck: Mutex<bool>,
+        waits: Mutex<bool>,
         changed: Condvar,
         reads: AtomicUsize,
     }
 
     impl Stuck {
         fn set(&self, is_stuck: bool) {
-            *self.is_stuck.lock().unwrap() = is_stuck;
+            *self.waits.lock().unwrap() = is_stuck;
             self.changed.notify_all();
         }
     }
@@ -146,7 +146,7 @@ mod tests {
         }
         fn get(&self, name: &ObjectName) -> Result<Bytes> {
             self.reads.fetch_add(1, Ordering::SeqCst);
-            let stuck = self.is_stuck.lock().unwrap();
+            let stuck = self.waits.lock().unwrap();
             drop(self.changed.wait_while(stuck, |stuck| *stuck).unwrap());
             self.inner.get(name)
         }
@@ -173,14 +173,14 @@ mod tests {
         let name = ObjectName::marker();
         stuck.put(&name, Bytes::from_static(b"here"), Put::Create).unwrap();
         let patience = Duration::from_millis(20);
-        let store = Deadline::new(stuck.clone(), patience, Duration::from_secs(3600));
+        let store = Deadline::new(stuck.clone(), patience, Duration::from_hours(1));
         stuck.set(true);
         assert_eq!(store.get(&name).unwrap_err().cause, Cause::Unavailable);
         // Nobody asks a store that has just been silent.
         assert_eq!(store.get(&name).unwrap_err().cause, Cause::Unavailable);
         assert_eq!(stuck.reads.load(Ordering::SeqCst), 1);
         stuck.set(false);
-        let store = Deadline::new(stuck.clone(), Duration::from_secs(3600), Duration::ZERO);
+        let store = Deadline::new(stuck.clone(), Duration::from_hours(1), Duration::ZERO);
         assert_eq!(&store.get(&name).unwrap()[..], b"here");
     }
 }
