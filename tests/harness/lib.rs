@@ -12,6 +12,8 @@
 pub mod code;
 pub mod compare;
 pub mod everything;
+pub mod in_memory;
+pub mod manifest;
 pub mod mount;
 pub mod objects;
 pub mod output;
