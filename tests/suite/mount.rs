@@ -70,8 +70,9 @@ fn the_tools_of_people_see_the_source() {
     let source = world.source();
     let source = source.to_str().unwrap();
 
-    shell(&world.path(""), &format!("cp -a {from} {to}")).succeeds();
-    assert_same_tree(&world.source(), Path::new(to));
+    // cp makes holes of zeros where it sees fit, so it is held against itself.
+    shell(&world.path(""), &format!("cp -a {source} expected && cp -a {from} {to}")).succeeds();
+    assert_same_tree(&world.path("expected"), Path::new(to));
     let rsync = format!("rsync -aHAX --checksum --dry-run --itemize-changes {from}/ {source}/");
     let changes = shell(&world.path(""), &rsync).succeeds().text();
     // Access lists that need nothing beyond the mode are all that rsync may have to say.

@@ -89,7 +89,9 @@ impl<V> Cache<V> {
     pub(super) fn begin(&self, id: BlobId) -> Option<Loading<'_, V>> {
         let mut state = self.lock();
         let is_wanted = !state.slots.contains_key(&id) && state.loading.insert(id);
-        is_wanted.then_some(Loading { cache: self, id })
+        drop(state);
+        // Made only where the mark is ours, since dropping it takes the mark back.
+        is_wanted.then(|| Loading { cache: self, id })
     }
 
     /// Says whether the thing is there, or is being loaded.

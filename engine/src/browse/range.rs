@@ -185,13 +185,15 @@ impl View {
             if let Content::Inline(_) = content {
                 return Ok(Some(if wanted == Wanted::Data { offset } else { size }));
             }
+            let mut next = to;
             for (at, extent) in self.extents(content, size, from, to)? {
+                next = next.max(at.saturating_add(extent.length()));
                 let is_hole = matches!(extent, Extent::Hole { .. });
                 if is_hole == (wanted == Wanted::Hole) {
                     return Ok(Some(at.max(offset)));
                 }
             }
-            from = to;
+            from = next;
         }
         Ok((wanted == Wanted::Hole).then_some(size))
     }
@@ -222,8 +224,11 @@ impl View {
         let (mut bytes, mut from) = (0, 0);
         while from < size {
             let to = from.saturating_add(STEP_BYTES).min(size);
-            bytes += stored(&self.extents(content, size, from, to)?, from, to);
-            from = to;
+            let extents = self.extents(content, size, from, to)?;
+            // What reaches beyond the step is counted whole, and not again.
+            let end = extents.last().map_or(to, |(at, extent)| at.saturating_add(extent.length()));
+            bytes += stored(&extents, from, end.max(to));
+            from = end.max(to);
         }
         self.caches().set_outside_holes(root, bytes);
         Ok(bytes)
