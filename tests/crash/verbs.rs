@@ -51,6 +51,10 @@ pub(crate) struct Verb {
 }
 
 /// Every verb. Another one needs an entry here and nothing else.
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method of a stage of one lifetime is no function of all"
+)]
 pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "init",

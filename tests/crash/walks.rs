@@ -21,7 +21,7 @@ use crate::verbs::{Act, Trouble, VERBS, Verb};
 use crate::world::{Files, Folders, Tree, calm, traits};
 
 /// Walks of one process, unless told otherwise.
-const WALKS: u64 = 150;
+const WALKS: u64 = 1500;
 /// Steps of a walk.
 const STEPS_MAX: usize = 14;
 /// Paths that a source may have.

@@ -70,7 +70,9 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
             let early = report_of(&run, root, parent.as_ref());
             let snapshot = Box::new(snapshot_of(&early, options, &sources, ambient));
             let mut history = history.clone();
-            history.commit(&repo, Event::Snapshot(snapshot), 0, &options.actor, ambient)?;
+            let event = Event::Snapshot(snapshot);
+            let id = history.commit(&repo, event, 0, &options.actor, ambient)?;
+            return Ok((Report { snapshot: Some(id), ..early }, run.take_statistics(writer)));
         }
         Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
     })
@@ -85,7 +87,7 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
     // The last packs are stored only when the writer is done.
     let stored = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     report.statistics.bytes_stored = stored.saturating_sub(stored_before);
-    if !options.is_dry_run {
+    if !options.is_dry_run && !planted!(SnapshotBeforePacks) {
         let snapshot = snapshot_of(&report, options, &sources, ambient);
         let event = Event::Snapshot(Box::new(snapshot));
         let retain_until = options.retain_until_ms;

@@ -82,7 +82,8 @@ impl History {
             );
             return Err(Error::new(Kind::Rollback, message));
         }
-        if history.missing.is_empty() {
+        // What is not sure to be kept is not pinned: its loss in a crash is no rollback.
+        if history.missing.is_empty() && repo.store.settle().is_ok() {
             repo.state.pin(&history.heads(None))?;
         }
         Ok(history)

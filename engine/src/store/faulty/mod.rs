@@ -311,6 +311,10 @@ impl<S: Store> Store for Faulty<S> {
         Err(failure(fault, Call::Delete, name.as_str(), number))
     }
 
+    fn settle(&self) -> Result<()> {
+        self.inner.settle()
+    }
+
     fn traits(&self) -> Traits {
         self.traits.unwrap_or_else(|| self.inner.traits())
     }

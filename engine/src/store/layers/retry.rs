@@ -179,6 +179,10 @@ impl<S: Store> Store for Retry<S> {
         self.repeat(|| self.inner.delete(name))
     }
 
+    fn settle(&self) -> Result<()> {
+        self.inner.settle()
+    }
+
     fn traits(&self) -> Traits {
         self.inner.traits()
     }

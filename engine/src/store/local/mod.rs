@@ -190,7 +190,7 @@ impl<D: Disk> LocalStore<D> {
     }
 
     /// Syncs every folder that was listed, before anything is done that may rest on what it held.
-    fn settle(&self, action: &'static str) -> Result<()> {
+    fn sync_seen(&self, action: &'static str) -> Result<()> {
         let mut seen = std::mem::take(&mut *self.seen());
         if planted!(SeenNotSynced) {
             return Ok(());
@@ -300,7 +300,7 @@ impl<D: Disk> LocalStore<D> {
 
 impl<D: Disk> Store for LocalStore<D> {
     fn put(&self, name: &ObjectName, bytes: Bytes, mode: Put) -> Result<()> {
-        self.settle("writing")?;
+        self.sync_seen("writing")?;
         let failed = |errno| self.error(errno, "writing", name);
         let root = self.root_folder("writing")?;
         let (folder, last) = split(name);
@@ -376,7 +376,7 @@ impl<D: Disk> Store for LocalStore<D> {
     }
 
     fn delete(&self, name: &ObjectName) -> Result<()> {
-        self.settle("deleting")?;
+        self.sync_seen("deleting")?;
         let failed = |errno| self.error(errno, "deleting", name);
         let root = self.root_folder("deleting")?;
         let (folder, last) = split(name);
@@ -388,6 +388,10 @@ impl<D: Disk> Store for LocalStore<D> {
             Err(Errno::NOENT) => Ok(()),
             removed => removed.and_then(|()| self.sync_folder(&folder)).map_err(failed),
         }
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.sync_seen("syncing")
     }
 
     fn describe(&self) -> String {

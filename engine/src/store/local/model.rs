@@ -217,7 +217,11 @@ impl ModelDisk {
             return Err(Errno::IO);
         }
         state.log.push(call);
-        match state.fault.filter(|(at, _)| *at == number) {
+        let fault = state.fault.filter(|(at, fault)| {
+            // Harmless only where bytes are read.
+            *at == number && (call == Call::Read || !fault.is_harmless())
+        });
+        match fault {
             None => act(&mut state),
             Some((_, DiskFault::ErrorAfter)) => act(&mut state).and(Err(Errno::IO)),
             Some((_, DiskFault::Full)) => Err(Errno::NOSPC),
