@@ -12,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod snapshots;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Cat(cat::Args),
     /// Write a snapshot, or a path of one, below a folder
     Restore(restore::Args),
+    /// Show snapshots as folders, read only
+    Mount(mount::Args),
     /// Check that everything is there and sound
     Check(check::Args),
     /// Mend what can be mended
@@ -74,6 +77,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Mount(_) => "mount",
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
             Self::Key(_) => "key",
@@ -97,6 +101,7 @@ impl Command {
             Self::Dump(args) => dump::run(&args, context),
             Self::Cat(args) => cat::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
+            Self::Mount(args) => mount::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Key(args) => key::run(&args, context),

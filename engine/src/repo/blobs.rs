@@ -82,6 +82,16 @@ impl<'a> BlobReader<'a> {
         Ok(Self { repo, frames: FrameReader::new()? })
     }
 
+    /// Makes a reader out of one that was used before, so that its buffers are used again.
+    pub fn with_frames(repo: &'a IndexedRepository, frames: FrameReader) -> Self {
+        Self { repo, frames }
+    }
+
+    /// Gives the part back that another reader may use.
+    pub fn into_frames(self) -> FrameReader {
+        self.frames
+    }
+
     /// Repository that is read.
     pub const fn repo(&self) -> &'a IndexedRepository {
         self.repo
@@ -110,6 +120,16 @@ impl<'a> BlobReader<'a> {
         }
         plain.clear();
         Err(trouble)
+    }
+
+    /// Opens a frame that was read with others, in place.
+    pub fn open_frame(
+        &mut self,
+        located: &Located,
+        frame: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.frames.open(self.repo, located, frame, plain)
     }
 
     /// Reads a blob from one of its places.

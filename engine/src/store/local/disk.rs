@@ -168,6 +168,6 @@ fn convert(stat: &rustix::fs::Stat) -> Stat {
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
         modified_seconds: stat.st_mtime,
         modified_ms,
-        links: stat.st_nlink.into(),
+        links: stat.st_nlink,
     }
 }

@@ -1,5 +1,6 @@
 //! Promises of a local folder, and what it does with what is not its own.
 
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::FileType;
