@@ -178,10 +178,15 @@ impl<'a> Run<'a> {
             }
             _ => false,
         };
-        // A disk that cannot give an object is damaged; a store that does not answer is not.
-        let is_blame = matches!(trouble, Trouble::SaidDamage(_))
-            && self.case.is_honest()
-            && self.case.world != World::Disk;
+        // A disk that cannot give an object is damaged; a store that does not answer is not. What
+        // a run says that was cut off nobody hears.
+        let is_heard = match self.case.plan {
+            Plan::Crash(..) | Plan::CrashTwice(..) | Plan::CrashLate(..) => false,
+            Plan::CrashThenFault(..) => self.attempts > 1,
+            _ => self.case.world != World::Disk,
+        };
+        let is_blame =
+            is_heard && matches!(trouble, Trouble::SaidDamage(_)) && self.case.is_honest();
         if matches!(trouble, Trouble::Lied(_)) || must_end_well || is_blame {
             return Err(format!("{when} {trouble}"));
         }
