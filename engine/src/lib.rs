@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod crypto;
 pub mod error;
 pub mod finding;
+pub mod forget;
 pub mod keys;
 pub mod records;
 pub mod repair;

@@ -6,9 +6,11 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod dump;
 pub(crate) mod find;
+pub(crate) mod forget;
 pub(crate) mod generate;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
@@ -47,6 +49,10 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Mend what can be mended
     Repair(repair::Args),
+    /// Drop snapshots by rules or by name; their data stays until a prune
+    Forget(Box<forget::Args>),
+    /// Ban snapshots from being forgotten, with a reason
+    Hold(hold::Args),
     /// Manage the passwords and key files that open the repository
     Key(key::Args),
     /// Show and verify the signed history
@@ -76,6 +82,8 @@ impl Command {
             Self::Restore(_) => "restore",
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
+            Self::Forget(_) => "forget",
+            Self::Hold(_) => "hold",
             Self::Key(_) => "key",
             Self::History(_) => "history",
             Self::Stats(_) => "stats",
@@ -99,6 +107,8 @@ impl Command {
             Self::Restore(args) => restore::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
+            Self::Forget(args) => forget::run(&args, context),
+            Self::Hold(args) => hold::run(&args, context),
             Self::Key(args) => key::run(&args, context),
             Self::History(args) => history::run(&args, context),
             Self::Stats(args) => stats::run(&args, context),

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use repo_format::codec::Text;
 use repo_format::history::{Body, Clear, Event, Head, Record, Snapshot};
 use repo_format::object_name::{Meaning, prefix};
 use repo_format::writer_card::WriterCard;
@@ -210,32 +209,11 @@ impl History {
         records
     }
 
-    /// Snapshots, oldest first, with their tags as they are now.
+    /// Snapshots that are not forgotten, oldest first, with their tags as they are now and their
+    /// retention as their holds have it.
     pub fn snapshots(&self) -> Vec<Taken> {
-        let mut tags: BTreeMap<SnapshotId, (i64, &Vec<Text>)> = BTreeMap::new();
-        let mut taken = Vec::new();
-        for record in self.records() {
-            match &record.body.event {
-                Event::Tags(change) => {
-                    tags.insert(change.snapshot, (record.clear.time_ms, &change.tags));
-                }
-                Event::Snapshot(snapshot) => taken.push(Taken {
-                    id: record.hash,
-                    snapshot: (**snapshot).clone(),
-                    writer: record.clear.writer,
-                    committed_ms: record.clear.time_ms,
-                    retain_until_ms: record.clear.retain_until_ms,
-                }),
-                _ => {}
-            }
-        }
-        for one in &mut taken {
-            if let Some((_, tags)) = tags.get(&one.id) {
-                one.snapshot.tags.clone_from(tags);
-            }
-        }
-        taken.sort_by_key(|one| (one.snapshot.time_ms, one.id));
-        taken
+        let standings = self.standings().into_iter();
+        standings.filter(|one| !one.is_forgotten()).map(|one| one.taken).collect()
     }
 
     /// Appends a record to this machine's chain; the one commit point of everything (O-4).

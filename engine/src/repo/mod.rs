@@ -28,6 +28,7 @@ pub(crate) mod open;
 pub mod packer;
 pub mod prolly;
 pub(crate) mod session;
+pub mod standing;
 mod state;
 pub(crate) mod survey;
 pub mod trees;
