@@ -23,9 +23,9 @@ use crate::{size, snapshot_name, time};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A snapshot that any rule keeps is kept. Each rule goes from the newest to the \
-oldest and keeps the newest of each hour, day, week, month, quarter or year, until it has kept N; \
-the oldest of all is kept too while a rule is not full, so that a daily one grows into a weekly one \
-and that into a monthly one. Seven daily, four weekly and twelve monthly ones:\n\n  \
+oldest and keeps the newest of each hour, day, week, month, quarter or year, until it has N; \
+the oldest of all is kept too while a rule is not full, so that a daily one grows into a weekly \
+one and that into a monthly one. Seven daily, four weekly and twelve monthly ones:\n\n  \
 strongroom forget --keep-daily 7 --keep-weekly 4 --keep-monthly 12\n\n\
 Held and retained snapshots always stay, and so does the last complete one of a group. What was \
 forgotten can be taken back with --undo until a prune has deleted it."
