@@ -11,6 +11,7 @@ pub mod error;
 pub mod finding;
 pub mod forget;
 pub mod keys;
+pub mod prune;
 pub mod records;
 pub mod repair;
 pub mod repo;

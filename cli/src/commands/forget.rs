@@ -10,6 +10,7 @@ use engine::forget::{
 use jiff::tz::TimeZone;
 use repo_format::SnapshotId;
 
+use super::prune;
 use crate::args::{DryRun, FilterArgs, split_tags};
 use crate::context::{Context, Done, Outcome};
 use crate::failure::Failure;
@@ -54,8 +55,15 @@ pub(crate) struct Args {
     #[arg(long, requires = "snapshots", conflicts_with = "KeepArgs")]
     undo: bool,
 
+    /// Prune afterwards, as `strongroom prune` does
+    #[arg(long, conflicts_with = "undo")]
+    prune: bool,
+
     #[command(flatten)]
     dry_run: DryRun,
+
+    #[command(flatten)]
+    tuning: prune::Tuning,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -248,11 +256,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         "{} {verb}, {kept} kept",
         size::count(size::length(&plan.forgotten()), "snapshot")
     ));
-    let summary = Object::default()
-        .field("dry_run", args.dry_run.dry_run)
-        .field("forgotten", forgotten)
-        .field("kept", kept);
-    Ok(Done::well(summary))
+    let summary = if args.prune {
+        let report = prune::prune_with(&args.tuning, args.dry_run.dry_run, context)?;
+        prune::show(&report, args.dry_run.dry_run, context)
+    } else {
+        Object::default().field("dry_run", args.dry_run.dry_run)
+    };
+    Ok(Done::well(summary.field("forgotten", forgotten).field("kept", kept)))
 }
 
 fn explained(error: engine::Error) -> Failure {

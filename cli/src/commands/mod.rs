@@ -14,6 +14,7 @@ pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod prune;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod snapshots;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Repair(repair::Args),
     /// Drop snapshots by rules or by name; their data stays until a prune
     Forget(Box<forget::Args>),
+    /// Take back the space of what no snapshot needs
+    Prune(prune::Args),
     /// Ban snapshots from being forgotten, with a reason
     Hold(hold::Args),
     /// Manage the passwords and key files that open the repository
@@ -83,6 +86,7 @@ impl Command {
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
             Self::Forget(_) => "forget",
+            Self::Prune(_) => "prune",
             Self::Hold(_) => "hold",
             Self::Key(_) => "key",
             Self::History(_) => "history",
@@ -108,6 +112,7 @@ impl Command {
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Forget(args) => forget::run(&args, context),
+            Self::Prune(args) => prune::run(&args, context),
             Self::Hold(args) => hold::run(&args, context),
             Self::Key(args) => key::run(&args, context),
             Self::History(args) => history::run(&args, context),

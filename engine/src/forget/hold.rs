@@ -6,6 +6,7 @@ use repo_format::limits::TEXT_BYTES_MAX;
 use repo_format::retention::{Hold, Release};
 use repo_format::{ObjectHash, SnapshotId};
 
+use super::revive;
 use crate::Ambient;
 use crate::error::{Error, Kind, Result};
 use crate::repo::Repository;
@@ -50,7 +51,8 @@ fn sorted(ids: &[SnapshotId]) -> Vec<SnapshotId> {
 ///
 /// # Errors
 /// [`Kind::NotFound`] when a snapshot is not there or is forgotten; [`Kind::InvalidSetting`] for a
-/// reason that is too long.
+/// reason that is too long. [`Kind::NotFound`] too when someone forgot one meanwhile and a prune has
+/// taken of it already; the hold stays.
 pub fn add(
     repo: &Repository,
     history: &mut History,
@@ -70,7 +72,17 @@ pub fn add(
     }
     ambient.go_on()?;
     let hold = Hold { snapshots: sorted(ids), reason: Text::new(reason), actor: actor.who() };
-    history.commit(repo, Event::Hold(hold), until_ms, actor, ambient)
+    let record = history.commit(repo, Event::Hold(hold), until_ms, actor, ambient)?;
+    // Someone may have forgotten one meanwhile: the hold stands against it, and what it needs must
+    // be there.
+    history.refresh(repo, ambient)?;
+    for one in history.standings() {
+        if ids.contains(&one.taken.id) && !one.forgets.is_empty() {
+            let seen = revive::secure(repo, history, &one.taken, actor, ambient)?;
+            revive::confirm(repo, history, &one.taken, seen, actor, ambient)?;
+        }
+    }
+    Ok(record)
 }
 
 /// Takes the holds off snapshots that last until they are released; gives how many.

@@ -20,6 +20,7 @@ mod calendar;
 mod hold;
 mod plan;
 mod policy;
+mod revive;
 #[cfg(test)]
 mod tests;
 
@@ -179,7 +180,8 @@ pub fn list_forgotten(history: &History) -> Vec<Standing> {
 /// Takes back the forgetting of snapshots.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when one is not forgotten.
+/// [`Kind::NotFound`] when one is not forgotten, or a prune has deleted something of it already;
+/// then none is taken back. [`Kind::Damaged`] when a prune was quicker: it is forgotten again.
 pub fn undo(
     repo: &Repository,
     history: &mut History,
@@ -190,22 +192,36 @@ pub fn undo(
 ) -> Result<()> {
     repo.must_be_writable()?;
     let standings = history.standings();
-    let mut records = Vec::new();
+    let mut chosen: Vec<Standing> = Vec::new();
     for id in ids {
         let forgotten = standings.iter().find(|one| one.taken.id == *id && one.is_forgotten());
-        let forgotten = forgotten.ok_or_else(|| {
+        chosen.push(forgotten.cloned().ok_or_else(|| {
             let message = format!("snapshot {} is not a forgotten one", id.short());
             Error::new(Kind::NotFound, message)
-        })?;
-        records.extend(forgotten.forgets.iter().map(|forget| forget.record));
+        })?);
     }
+    chosen.sort_by_key(|one| one.taken.id);
+    chosen.dedup_by_key(|one| one.taken.id);
+    let mut seen = Vec::new();
+    for one in &chosen {
+        seen.push(revive::secure(repo, history, &one.taken, actor, ambient)?);
+    }
+    let named = chosen.iter().flat_map(|one| one.forgets.iter().map(|forget| forget.record));
+    let mut records: Vec<_> = named.collect();
     records.sort_unstable();
     records.dedup();
-    let mut snapshots = ids.to_vec();
-    snapshots.sort_unstable();
-    snapshots.dedup();
+    let snapshots: Vec<SnapshotId> = chosen.iter().map(|one| one.taken.id).collect();
     ambient.go_on()?;
     let event = Release { records, snapshots, reason: Text::new(reason), actor: actor.who() };
     history.commit(repo, Event::Release(event), 0, actor, ambient)?;
+    for (one, seen) in chosen.iter().zip(seen) {
+        if let Err(error) = revive::confirm(repo, history, &one.taken, seen, actor, ambient) {
+            let snapshots = vec![one.taken.id];
+            let reason = Text::new("a prune was quicker than taking it back");
+            let event = Forget { snapshots, reason, actor: actor.who() };
+            history.commit(repo, Event::Forget(event), 0, actor, ambient)?;
+            return Err(error);
+        }
+    }
     Ok(())
 }

@@ -71,7 +71,11 @@ impl History {
     /// # Errors
     /// [`Kind::Rollback`] when records are missing and the repository was not opened to accept it.
     pub fn load(repo: &Repository, ambient: &Ambient) -> Result<Self> {
-        let mut history = Self::read_all(repo, &|error| !is_of_the_store(error), ambient)?;
+        Self::load_beside(repo, &Self::default(), ambient)
+    }
+
+    fn load_beside(repo: &Repository, known: &Self, ambient: &Ambient) -> Result<Self> {
+        let mut history = Self::read_all(repo, known, &|error| !is_of_the_store(error), ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         if !history.missing.is_empty() && !repo.accepts_rollback {
@@ -91,18 +95,32 @@ impl History {
     pub fn examine(repo: &Repository, ambient: &Ambient) -> Result<Self> {
         let passes_over =
             |error: &Error| !is_of_the_store(error) || survey::is_of_one_object(repo, error);
-        let mut history = Self::read_all(repo, &passes_over, ambient)?;
+        let mut history = Self::read_all(repo, &Self::default(), &passes_over, ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         Ok(history)
     }
 
-    /// Reads every record; an error that `passes_over` accepts becomes a finding.
+    /// Reads what has come since, and checks the whole again.
+    ///
+    /// # Errors
+    /// As [`History::load`].
+    pub(crate) fn refresh(&mut self, repo: &Repository, ambient: &Ambient) -> Result<()> {
+        let known = std::mem::take(self);
+        *self = Self::load_beside(repo, &known, ambient)?;
+        Ok(())
+    }
+
+    /// Reads every record that is not among those known; an error that `passes_over` accepts
+    /// becomes a finding.
     fn read_all(
         repo: &Repository,
+        known: &Self,
         passes_over: &dyn Fn(&Error) -> bool,
         ambient: &Ambient,
     ) -> Result<Self> {
+        let known: BTreeMap<&ObjectName, &Loaded> =
+            known.records.values().flatten().map(|record| (&record.name, record)).collect();
         let mut history = Self::default();
         let mut public_keys = BTreeMap::new();
         for listed in repo.store.list(prefix::WRITERS)? {
@@ -125,6 +143,11 @@ impl History {
             ambient.go_on()?;
             if name.meaning().is_none() {
                 // Foreign: nothing of the repository, and `check` says so.
+                continue;
+            }
+            if let Some(record) = known.get(&name) {
+                let records = history.records.entry(record.clear.writer).or_default();
+                records.push((*record).clone());
                 continue;
             }
             match read_record(repo, &name, &public_keys) {
