@@ -270,6 +270,7 @@ impl World {
         all
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a step of the protocol")]
     fn write(&self, state: &State, number: usize, all: &mut Next) {
         let proc = state.procs[number];
         let absent = state.absent();
@@ -370,6 +371,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a step of the protocol")]
     fn prune(&self, state: &State, number: usize, all: &mut Next) {
         let proc = state.procs[number];
         let mut s = *state;

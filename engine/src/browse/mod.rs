@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod cat;
+pub mod checkpoint;
 pub mod diff;
 pub mod dump;
 pub mod find;

@@ -14,7 +14,7 @@ use repo_format::{ObjectHash, ObjectName};
 
 use super::options::Options;
 use super::report::Report;
-use super::survey::list_packs;
+use super::survey::{list_packs, must_be_whole};
 use crate::Ambient;
 use crate::error::{Kind, Result};
 use crate::repo::blobs::{BlobReader, pack_name};
@@ -56,6 +56,7 @@ pub(super) fn finish(
 
     // Only what is read from here on counts: whoever is not seen now sees the sweep.
     history.refresh(repo, ambient)?;
+    must_be_whole(history)?;
     let marks = Marks::load(repo, ambient)?;
     let listed = list_packs(repo)?;
     let reprieved = reprieved(repo, history, &marks, name, plan, &listed, ambient)?;
@@ -164,8 +165,11 @@ fn needed_by(
     packs: &BTreeSet<ObjectHash>,
     ambient: &Ambient,
 ) -> Result<BTreeSet<ObjectHash>> {
-    let index = index::load_afresh(repo, &|_| false, ambient)?.index;
-    let repo = IndexedRepository::with_index(repo, index);
+    let reading = index::load_afresh(repo, &|_| false, ambient)?;
+    if !reading.damaged.is_empty() {
+        return Ok(packs.clone());
+    }
+    let repo = IndexedRepository::with_index(repo, reading.index);
     let mut needed = BTreeSet::new();
     let mut walked = Walked::new();
     let mut reader = BlobReader::new(&repo)?;

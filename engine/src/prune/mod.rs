@@ -68,7 +68,10 @@ pub fn prune(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<
         let mut attempt = report.clone();
         match plan(&repo, options, &mut attempt, ambient) {
             // Another prune deleted under this one's eyes: what is there now?
-            Err(error) if tries < TRIES && before != Seen::now(&repo, ambient)? => {
+            Err(error)
+                if tries < TRIES
+                    && (error.kind() == Kind::NotFound || before != Seen::now(&repo, ambient)?) =>
+            {
                 tries += 1;
                 let told = format!("another prune was at work: {error}");
                 ambient.progress.event(&Told::Step("looking again"));
@@ -131,6 +134,7 @@ fn carry_out_due(
         return Ok(());
     }
     let mut history = History::load(repo, ambient)?;
+    survey::must_be_whole(&history)?;
     let now_ms = ambient.clock.now_ms();
     for (name, plan) in &marks.plans {
         let is_over = marks.done.contains_key(name);

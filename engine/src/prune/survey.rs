@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use repo_format::history::Event as Record;
 use repo_format::index::PackRef;
 use repo_format::object_name::{Meaning, prefix};
 use repo_format::pack::BlobKind;
@@ -103,6 +104,30 @@ fn refused(message: String) -> Error {
     Error::new(Kind::Refused, format!("{message}; nothing was deleted"))
 }
 
+/// Refuses a history of which anything is missing, damaged or not understood: a snapshot may be
+/// among it, and what that needs would be taken for unused.
+///
+/// # Errors
+/// [`Kind::Refused`], or [`Kind::NewerFormat`] for a record of a newer program.
+pub(super) fn must_be_whole(history: &History) -> Result<()> {
+    if let Some(missing) = history.missing.first() {
+        return Err(refused(format!("the history is not whole: {missing} is gone or damaged")));
+    }
+    let is_damage = |finding: &&crate::Finding| finding.severity > crate::Severity::Notice;
+    if let Some(finding) = history.findings.iter().find(is_damage) {
+        return Err(refused(format!("{}: {}", finding.object, finding.what)));
+    }
+    let records = history.records();
+    let unknown = records.iter().find(|one| matches!(one.body.event, Record::Unknown(_)));
+    match unknown {
+        None => Ok(()),
+        Some(record) => Err(Error::new(
+            Kind::NewerFormat,
+            format!("a newer program wrote {}; nothing was deleted", record.name),
+        )),
+    }
+}
+
 impl Survey {
     /// Looks at everything.
     ///
@@ -113,12 +138,11 @@ impl Survey {
         let step = |name| ambient.progress.event(&Event::Step(name));
         step("reading the history");
         let history = History::load(repo, ambient)?;
-        if let Some(finding) =
-            history.findings.iter().find(|f| f.severity > crate::Severity::Notice)
-        {
-            return Err(refused(format!("{}: {}", finding.object, finding.what)));
-        }
+        must_be_whole(&history)?;
         let marks = Marks::load(repo, ambient)?;
+        // What was deleted by a plan that is gone is in the history by now.
+        let mut later = history.clone();
+        later.refresh(repo, ambient)?;
         step("reading the index");
         let Reading { index, heads, superseded, damaged } =
             index::load_afresh(repo, &|_| false, ambient)?;
@@ -126,7 +150,7 @@ impl Survey {
             return Err(refused(format!("index segment {hash} does not hold: {error}")));
         }
         let superseded = superseded.into_iter().collect();
-        let absent = marks.absent(&history);
+        let absent = marks.absent(&later);
         let listed = list_packs(repo)?;
         let named = index.packs();
         check_listing(repo, &named, &listed, &absent)?;
@@ -151,10 +175,10 @@ impl Survey {
         let mut reader = BlobReader::new(&self.repo)?;
         let mut walked = Walked::new();
         let mut settled: HashSet<ObjectHash> = HashSet::new();
-        let (live, repo) = (&mut self.live, &self.repo);
+        let (live, repo, packs) = (&mut self.live, &self.repo, &self.packs);
         for standing in self.standings.iter().filter(|one| !one.is_forgotten()) {
             let taken = &standing.taken;
-            let mut visit = |id, _: BlobKind| mark(repo, live, &mut settled, id);
+            let mut visit = |id, _: BlobKind| mark(repo, packs, live, &mut settled, id);
             reachable::walk(&mut reader, taken.snapshot.root, &mut walked, ambient, &mut visit)
                 .map_err(|error| match error.kind() {
                     Kind::Damaged | Kind::NotFound => {
@@ -255,8 +279,12 @@ impl Survey {
 }
 
 /// Marks a blob and the bases of all its places.
+///
+/// # Errors
+/// [`Kind::Damaged`] when no pack that is there holds it.
 fn mark(
     repo: &IndexedRepository,
+    packs: &BTreeMap<ObjectHash, Pack>,
     live: &mut Rows,
     settled: &mut HashSet<ObjectHash>,
     id: BlobId,
@@ -267,11 +295,18 @@ fn mark(
             let what = format!("blob {} is in no pack of the index", id.short());
             return Err(Error::new(Kind::Damaged, what));
         };
-        if live.insert(row) {
-            for place in repo.index().find_all(&id) {
-                settled.insert(place.pack.hash);
-                pending.extend(place.bases);
-            }
+        if !live.insert(row) {
+            continue;
+        }
+        let mut is_there = false;
+        for place in repo.index().find_all(&id) {
+            is_there |= packs.contains_key(&place.pack.hash);
+            settled.insert(place.pack.hash);
+            pending.extend(place.bases);
+        }
+        if !is_there {
+            let what = format!("blob {} is in no pack that is there", id.short());
+            return Err(Error::new(Kind::Damaged, what));
         }
     }
     Ok(())

@@ -4,3 +4,4 @@ mod crash;
 mod race;
 mod rules;
 mod world;
+mod years;

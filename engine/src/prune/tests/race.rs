@@ -69,7 +69,8 @@ impl Turns {
     }
 
     fn end(&self, machine: usize) {
-        self.state.lock().unwrap().0[machine].has_ended = true;
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0[machine].has_ended =
+            true;
         self.changed.notify_all();
     }
 
@@ -92,6 +93,15 @@ impl Turns {
             state.1 = Some(waiting[next]);
             self.changed.notify_all();
         }
+    }
+}
+
+/// Ends the turns of a machine, also when it panics.
+struct Ending(Arc<Turns>, usize);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end(self.1);
     }
 }
 
@@ -197,12 +207,11 @@ fn play(seed: u64) -> u64 {
             .map(|number| {
                 let (turns, inner, ambient) = (turns.clone(), world.store.clone(), world.ambient());
                 scope.spawn(move || {
-                    let store = Turned { inner, turns: turns.clone(), machine: number };
-                    let said = Machine::open(&format!("m{number}"), Arc::new(store), ambient)
+                    let _ending = Ending(turns.clone(), number);
+                    let store = Turned { inner, turns, machine: number };
+                    Machine::open(&format!("m{number}"), Arc::new(store), ambient)
                         .map(|machine| work(&machine, number, seed))
-                        .unwrap_or_default();
-                    turns.end(number);
-                    said
+                        .unwrap_or_default()
                 })
             })
             .collect();

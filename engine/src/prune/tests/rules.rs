@@ -32,7 +32,7 @@ fn what_no_snapshot_needs_goes_and_the_rest_stays() {
     let (world, machine) = forgotten();
     let before = world.store.total_bytes();
     let report = machine.prune(0).unwrap();
-    assert!(report.deleted_bytes > 0 && report.copied_blobs > 0, "{report:?}");
+    assert!(report.deleted_bytes > 250_000, "{report:?}");
     machine.all_is_well();
     let saved = before - world.store.total_bytes();
     assert!(saved > 250_000, "only {saved} bytes were freed");
