@@ -35,6 +35,7 @@ enum Flaw {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own")]
 struct Plan {
     is_put: bool,
     is_visible: bool,
