@@ -75,10 +75,8 @@ fn a_long_history_keeps_what_binds_and_explains_what_is_gone() {
     let mut wrong_ms = 0;
     for day in 0..DAYS {
         let jump = match day {
-            100 | 230 => JUMP,
-            101 | 231 => -JUMP,
-            150 => -JUMP,
-            151 => JUMP,
+            100 | 151 | 230 => JUMP,
+            101 | 150 | 231 => -JUMP,
             _ => 0,
         };
         wrong_ms += jump;
