@@ -16,7 +16,7 @@ use crate::repo::marks::Marks;
 use crate::repo::packer::{BlobWriter, PackSettings};
 use crate::repo::securing::{Securing, Seen};
 use crate::repo::trees::Directory;
-use crate::repo::vouching::Knowledge;
+use crate::repo::vouching::{self, Knowledge};
 use crate::repo::{IndexedRepository, session};
 use crate::source::files::Excludes;
 
@@ -99,6 +99,9 @@ fn vouched(history: &History, marks: &Marks, parent: Option<&Taken>) -> Option<S
     let seen = Seen::of(marks, history);
     let Some(parent) = parent else { return Some(seen) };
     let standings = history.standings();
+    if vouching::unconfirmed(history, &standings, marks).contains(&parent.id) {
+        return None;
+    }
     let standing = standings.iter().find(|one| one.taken.id == parent.id)?;
     let vouchers = Knowledge::of(marks, history).vouchers(standing, marks);
     vouchers.iter().any(|voucher| seen.plans.is_subset(voucher)).then_some(seen)
