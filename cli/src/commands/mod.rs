@@ -14,6 +14,7 @@ pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod prune;
 pub(crate) mod repair;
 pub(crate) mod restore;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Cat(cat::Args),
     /// Write a snapshot, or a path of one, below a folder
     Restore(restore::Args),
+    /// Show snapshots as folders, read only
+    Mount(mount::Args),
     /// Check that everything is there and sound
     Check(check::Args),
     /// Mend what can be mended
@@ -83,6 +86,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Mount(_) => "mount",
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
             Self::Forget(_) => "forget",
@@ -109,6 +113,7 @@ impl Command {
             Self::Dump(args) => dump::run(&args, context),
             Self::Cat(args) => cat::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
+            Self::Mount(args) => mount::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Forget(args) => forget::run(&args, context),

@@ -70,11 +70,12 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
             repo = repo.load_index(ambient)?.avoiding(absent);
         }
         let seen = vouched(&history, &marks, parent.as_ref());
-        let built = build(&repo, options, ambient, &excludes, &roots, parent.as_ref())?;
+        let known = (&history, &sources[..]);
+        let built = build(&repo, options, ambient, &excludes, &roots, parent.as_ref(), known)?;
         let mut report = Report { packs_adopted, ..built };
         let duration = started.elapsed().as_millis();
         report.statistics.duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
-        if options.is_dry_run {
+        if options.is_dry_run || planted!(SnapshotBeforePacks) {
             return Ok(report);
         }
         match commit(&repo, &mut history, &mut report, seen, options, &sources, ambient) {
@@ -88,7 +89,13 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
                 history.refresh(&repo, ambient)?;
                 repo = repo.load_index(ambient)?;
             }
-            result => return result.map(|()| report),
+            result => {
+                result?;
+                if planted!(SnapshotBeforeIndex) {
+                    session::adopt(&repo)?;
+                }
+                return Ok(report);
+            }
         }
     }
     Err(Error::new(Kind::Other, "prunes take what this backup counts on"))
@@ -107,7 +114,8 @@ fn vouched(history: &History, marks: &Marks, parent: Option<&Taken>) -> Option<S
     vouchers.iter().any(|voucher| seen.plans.is_subset(voucher)).then_some(seen)
 }
 
-/// Reads the sources and stores what is new (W1, W2).
+/// Reads the sources and stores what is new (W1, W2). The history and the names of the sources that
+/// are `known` are for a fault that tests plant.
 fn build(
     repo: &IndexedRepository,
     options: &Options,
@@ -115,6 +123,7 @@ fn build(
     excludes: &Excludes,
     roots: &roots::Root,
     parent: Option<&Taken>,
+    known: (&History, &[Vec<u8>]),
 ) -> Result<Report> {
     if let Some(parent) = parent {
         let totals = parent.snapshot.totals;
@@ -127,7 +136,14 @@ fn build(
         let trusted_before = parent.map_or_else(Time::default, trusted_before);
         let run = run::Run::new(repo, writer, options, ambient, excludes, trusted_before);
         let root = read_sources(&run, roots, parent)?;
-        Ok((report_of(&run, root, parent), run.take_statistics(writer)))
+        let report = report_of(&run, root, parent);
+        if planted!(SnapshotBeforePacks) {
+            let (history, sources) = known;
+            let event = Event::Snapshot(Box::new(snapshot_of(&report, options, sources, ambient)));
+            let id = history.clone().commit(repo, event, 0, &options.actor, ambient)?;
+            return Ok((Report { snapshot: Some(id), ..report }, run.take_statistics(writer)));
+        }
+        Ok((report, run.take_statistics(writer)))
     })?;
     report.statistics = statistics;
     // The last packs are stored only when the writer is done.

@@ -58,7 +58,8 @@ impl PackSettings {
         // Two open data packs, those on their way, and one in the hands of each thread.
         let uploads = uploads.clamp(1, 8);
         let share = budget / 2 / (uploads + threads + 2) as u64;
-        let data_bytes = pack_bytes.min(share).clamp(1 << 20, 128 << 20);
+        // A store that asks for smaller packs than any budget would give gets them.
+        let data_bytes = pack_bytes.min(share).clamp(pack_bytes.min(1 << 20), 128 << 20);
         let metadata_bytes = data_bytes.min(8 << 20);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(32 << 20);
         let (data_bytes, metadata_bytes) = (size(data_bytes), size(metadata_bytes));
@@ -128,6 +129,14 @@ impl std::fmt::Debug for BlobWriter<'_> {
     }
 }
 
+fn packs_a_segment() -> usize {
+    #[cfg(any(test, feature = "testkit"))]
+    if let Some(packs) = crate::planted::packs_a_segment() {
+        return packs;
+    }
+    PACKS_A_SEGMENT
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -166,8 +175,10 @@ impl<'a> BlobWriter<'a> {
         })
         .and_then(|value| {
             writer.check()?;
-            writer.write_segment(1)?;
-            writer.session.end();
+            if !planted!(SnapshotBeforeIndex) {
+                writer.write_segment(1)?;
+                writer.session.end();
+            }
             Ok(value)
         })
         .inspect_err(|_| {
@@ -247,14 +258,16 @@ impl<'a> BlobWriter<'a> {
         let keys = self.repo.keys.current();
         let key = if kind.is_metadata() { &keys.metadata } else { &keys.data };
         let mut encoding = scratch.compressor.encode(plain, &mut scratch.encoded);
+        #[cfg(any(test, feature = "testkit"))]
+        crate::planted::strike(&mut scratch.encoded);
         for attempt in 0.. {
             let context = blob_context(self.repo.id(), id, kind, encoding, plain_bytes, &[]);
             scratch.frame.clear();
             blob::seal_frame(&mut scratch.frame, key, id, &context, &scratch.encoded)?;
             scratch.check.clear();
             scratch.check.extend_from_slice(&scratch.frame);
-            let is_sound =
-                blob::open_frame(&mut scratch.check, key, id, &context).is_ok_and(|encoded| {
+            let is_sound = planted!(IdUnchecked)
+                || blob::open_frame(&mut scratch.check, key, id, &context).is_ok_and(|encoded| {
                     let decoder = &mut scratch.decompressor;
                     decoder.decode(encoding, encoded, plain_bytes, &mut scratch.plain).is_ok()
                 }) && scratch.plain == plain
@@ -423,7 +436,13 @@ impl<'a> BlobWriter<'a> {
         let name = pack_name(&finished.pack);
         // Noted first: a run killed between the two must not upload the pack again.
         self.session.will_land(&name);
-        self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite)?;
+        if planted!(IndexBeforePack) {
+            index::write_segment(self.repo, &[(finished.pack, finished.directory.clone())], &[])?;
+        }
+        let stored = self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite);
+        if !planted!(UploadErrorIgnored) {
+            stored?;
+        }
         self.take_back(finished.bytes);
         let bytes = finished.pack.total_bytes;
         self.progress.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
@@ -432,7 +451,7 @@ impl<'a> BlobWriter<'a> {
             landed.since.get_or_insert_with(std::time::Instant::now);
             landed.packs.push((finished.pack, finished.directory));
         }
-        self.write_segment(PACKS_A_SEGMENT)
+        self.write_segment(packs_a_segment())
     }
 
     /// Writes a segment when at least `least` packs landed since the last one, or long ago.
