@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use strongroom_tests::objects::{self, total_bytes};
 use strongroom_tests::process::Watch;
-use strongroom_tests::servers::Moto;
+use strongroom_tests::servers::{Moto, S3};
 use strongroom_tests::{Tree, World, assert_same_tree, random};
 
 use crate::world;

@@ -61,6 +61,8 @@ pub(super) fn finish(
     let listed = list_packs(repo)?;
     let reprieved = reprieved(repo, history, &marks, name, plan, &listed, ambient)?;
 
+    // What was listed outlives a crash before what it replaces is gone.
+    repo.store().settle()?;
     let mut deleted = Vec::new();
     for condemned in &plan.condemned {
         if reprieved.contains(&condemned.pack) {
