@@ -50,12 +50,14 @@ fn goes_on_after(fault: Fault) {
         // A backup in between relies on nothing that is about to go.
         third.write("old", &noise(1, 20_000));
         third.back_up().unwrap();
-        for _ in 0..4 {
-            third.prune(0).unwrap_or_else(|error| panic!("call {call} ({stopped:?}): {error}"));
-            third.all_is_well();
-        }
-        let last = third.prune(0).unwrap();
-        assert!(last.is_idle, "call {call}: {last:?}");
+        let came_to_rest = (0..5).any(|_| {
+            let report = third.prune(0);
+            let report =
+                report.unwrap_or_else(|error| panic!("call {call} ({stopped:?}): {error}"));
+            report.is_idle
+        });
+        third.all_is_well();
+        assert!(came_to_rest, "call {call}: pruning goes on and on");
         assert!(world.names("gc/").is_empty(), "call {call}: {:?}", world.names("gc/"));
         assert_eq!(third.live().len(), 2);
     }
