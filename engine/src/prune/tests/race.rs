@@ -249,7 +249,7 @@ fn judge(world: &World, seed: u64, said: &[String]) {
 }
 
 /// Seeds.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 30;
 
 #[test]
 fn no_order_of_calls_loses_a_snapshot() {
