@@ -86,9 +86,9 @@ pub(super) fn copy(
     let repo = survey.repo.avoiding(avoided.clone());
     if !moves.copies.is_empty() {
         BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
-            let mut copier = Copier::new(&repo)?;
+            let copier = Copier::new(&repo);
             let mut packs = moves.copies.values();
-            packs.try_for_each(|places| copy_pack(&mut copier, writer, &repo, places, ambient))
+            packs.try_for_each(|places| copy_pack(&copier, writer, &repo, places, ambient))
         })?;
     }
     let index = index::load_afresh(&repo, &|_| false, ambient)?.index;
@@ -96,21 +96,19 @@ pub(super) fn copy(
     let mut survivors = BTreeSet::new();
     for id in &moves.wanted {
         let place = index.find_reliable(id, &avoided);
-        match place.filter(|place| listed.contains_key(&place.pack.hash)) {
-            Some(place) => survivors.insert(place.pack.hash),
-            None => {
-                let what =
-                    format!("blob {} found no place to stay; nothing was deleted", id.short());
-                return Err(Error::new(Kind::Other, what));
-            }
-        };
+        let place = place.filter(|place| listed.contains_key(&place.pack.hash));
+        let place = place.ok_or_else(|| {
+            let what = format!("blob {} found no place to stay; nothing was deleted", id.short());
+            Error::new(Kind::Other, what)
+        })?;
+        survivors.insert(place.pack.hash);
     }
     Ok(survivors)
 }
 
 /// Copies frames of one pack, neighbours in one read.
 fn copy_pack(
-    copier: &mut Copier<'_>,
+    copier: &Copier<'_>,
     writer: &BlobWriter<'_>,
     repo: &crate::repo::IndexedRepository,
     places: &[Located],

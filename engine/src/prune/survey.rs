@@ -100,7 +100,7 @@ pub(super) fn list_packs(repo: &Repository) -> Result<HashMap<ObjectHash, (bool,
     Ok(packs)
 }
 
-fn refused(message: String) -> Error {
+fn refused(message: &str) -> Error {
     Error::new(Kind::Refused, format!("{message}; nothing was deleted"))
 }
 
@@ -111,11 +111,11 @@ fn refused(message: String) -> Error {
 /// [`Kind::Refused`], or [`Kind::NewerFormat`] for a record of a newer program.
 pub(super) fn must_be_whole(history: &History) -> Result<()> {
     if let Some(missing) = history.missing.first() {
-        return Err(refused(format!("the history is not whole: {missing} is gone or damaged")));
+        return Err(refused(&format!("the history is not whole: {missing} is gone or damaged")));
     }
     let is_damage = |finding: &&crate::Finding| finding.severity > crate::Severity::Notice;
     if let Some(finding) = history.findings.iter().find(is_damage) {
-        return Err(refused(format!("{}: {}", finding.object, finding.what)));
+        return Err(refused(&format!("{}: {}", finding.object, finding.what)));
     }
     let records = history.records();
     let unknown = records.iter().find(|one| matches!(one.body.event, Record::Unknown(_)));
@@ -147,7 +147,7 @@ impl Survey {
         let Reading { index, heads, superseded, damaged } =
             index::load_afresh(repo, &|_| false, ambient)?;
         if let Some((hash, error)) = damaged.first() {
-            return Err(refused(format!("index segment {hash} does not hold: {error}")));
+            return Err(refused(&format!("index segment {hash} does not hold: {error}")));
         }
         let superseded = superseded.into_iter().collect();
         let absent = marks.absent(&later);
@@ -253,7 +253,7 @@ impl Survey {
                 None if used == 0 => {}
                 None => {
                     let what = format!("pack {hash} holds what is needed, and is not listed");
-                    return Err(refused(what));
+                    return Err(refused(&what));
                 }
             }
         }
@@ -324,12 +324,12 @@ fn check_listing(
             Some((_, listed)) if listed.bytes == pack.total_bytes => {}
             Some(_) => {
                 let name = pack_name(pack);
-                return Err(refused(format!("{name} has another length than the index says")));
+                return Err(refused(&format!("{name} has another length than the index says")));
             }
             None if absent.contains(&pack.hash) => {}
             None => {
                 let name: ObjectName = pack_name(pack);
-                return Err(refused(match repo.store().size(&name) {
+                return Err(refused(&match repo.store().size(&name) {
                     Ok(_) => format!("the listing of the store is not complete: it lacks {name}"),
                     Err(error) if error.is_not_found() => {
                         format!("{name} is missing, which the index names")

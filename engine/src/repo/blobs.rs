@@ -27,7 +27,6 @@ impl FrameReader {
     /// Makes sure that a frame is the one that its place promises, whatever its encoding; opens it
     /// in place.
     pub(crate) fn authenticate(
-        &self,
         repo: &Repository,
         located: &Located,
         frame: &mut [u8],

@@ -146,7 +146,7 @@ impl Securing<'_> {
             return Ok(());
         }
         BlobWriter::with(&repo, self.settings, &ambient.progress, |writer| {
-            let mut copier = Copier::new(&repo)?;
+            let copier = Copier::new(&repo);
             endangered.iter().try_for_each(|id| {
                 ambient.go_on()?;
                 copier.copy(writer, *id)
@@ -186,19 +186,18 @@ fn add_endangered(repo: &IndexedRepository, id: BlobId, found: &mut BTreeSet<Blo
 /// Copies frames from pack to pack.
 pub(crate) struct Copier<'a> {
     repo: &'a IndexedRepository,
-    frames: FrameReader,
 }
 
 impl<'a> Copier<'a> {
-    pub(crate) fn new(repo: &'a IndexedRepository) -> Result<Self> {
-        Ok(Self { repo, frames: FrameReader::new()? })
+    pub(crate) const fn new(repo: &'a IndexedRepository) -> Self {
+        Self { repo }
     }
 
     /// Copies a blob from whichever of its places is there.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when none is.
-    pub(crate) fn copy(&mut self, writer: &BlobWriter<'_>, id: BlobId) -> Result<()> {
+    pub(crate) fn copy(&self, writer: &BlobWriter<'_>, id: BlobId) -> Result<()> {
         let mut trouble = Error::new(Kind::NotFound, format!("blob {} is gone", id.short()));
         for located in self.repo.index().find_all(&id) {
             match self.copy_from(writer, &located) {
@@ -212,7 +211,7 @@ impl<'a> Copier<'a> {
         Err(trouble)
     }
 
-    fn copy_from(&mut self, writer: &BlobWriter<'_>, located: &Located) -> Result<()> {
+    fn copy_from(&self, writer: &BlobWriter<'_>, located: &Located) -> Result<()> {
         let name = pack_name(&located.pack);
         let (offset, length) = (located.entry.offset, located.entry.stored_bytes);
         let frame = self.repo.store.get_range(&name, u64::from(offset), u64::from(length))?;
@@ -222,13 +221,13 @@ impl<'a> Copier<'a> {
 
     /// Copies a frame that was read, once it has shown that it opens.
     pub(crate) fn copy_frame(
-        &mut self,
+        &self,
         writer: &BlobWriter<'_>,
         located: &Located,
         frame: &[u8],
     ) -> Result<()> {
         let mut opened = frame.to_vec();
-        self.frames.authenticate(self.repo, located, &mut opened)?;
+        FrameReader::authenticate(self.repo, located, &mut opened)?;
         if located.pack.epoch == self.repo.keys.current().number {
             return writer.copy(located, frame);
         }
