@@ -8,6 +8,7 @@ use engine::browse::{Caches, Selector, View, snapshots};
 use engine::error::Kind;
 use engine::repo::create::Actor;
 use engine::repo::history::{History, Taken};
+use engine::repo::vouching::doubtful;
 use engine::repo::{self, IndexedRepository, OpenSettings, Repository};
 use engine::source::files::OwnerNames;
 use engine::store::layers::Limits;
@@ -86,6 +87,10 @@ impl Context {
         let history = History::load(repository, &self.ambient)?;
         for finding in &history.findings {
             self.output.warning(finding.object.as_bytes(), &finding.what);
+        }
+        for id in doubtful(repository, &history, &self.ambient)? {
+            let what = "a prune ran while it was committed, and nobody has looked since whether all of it is there: `strongroom prune` or `strongroom check` does";
+            self.output.warning(id.to_hex().as_bytes(), what);
         }
         Ok(history)
     }

@@ -83,6 +83,8 @@ DECODERS = {
     "content-list": lambda d, p: f.decode_list_node(d),
     "history-record": lambda d, p: f.decode_record(d, hex_of(p, "repository")),
     "history-body": lambda d, p: f.decode_history_body(int(p["type"]), d),
+    "prune-plan": lambda d, p: f.decode_plan(d), "prune-done": lambda d, p: f.decode_done(d),
+    "prune-sweep": lambda d, p: f.versioned("prune sweep", f.SWEEP, d),
     "writer-card": lambda d, p: f.decode_card(d, hex_of(p, "repository")),
     "seal": seal, "frame": frame, "cuts": cuts,
 }

@@ -232,14 +232,27 @@ SNAPSHOT = record(root=id32, root_entries=u64, totals=TOTALS, pack_set=option(id
                   prune_basis=list_of(text), time=i64, host=text, user=text, program=text,
                   sources=list_of(bytes_), tags=list_of(text), label=text, parent=option(id32),
                   partial=boolean, unreadable=u64, streams=list_of(STREAM), statistics=STATISTICS)
-EVENTS = {1: CREATED, 2: SNAPSHOT, 7: KEY, 11: TAGS}
+FORGET = record(snapshots=list_of(id32), reason=text, actor=text)
+RELEASE = record(records=list_of(id32), snapshots=list_of(id32), reason=text, actor=text)
+VERIFIED = record(snapshot=id32, good=boolean, files=u64, bytes=u64, damaged=u64, note=text, actor=text)
+RECONFIGURED = record(generation=u32, config=id32, note=text, actor=text)
+PRUNED = record(plan=text, deleted=list_of(id32), bytes=u64, reprieved=u64, actor=text)
+REBASED = record(snapshot=id32, basis=list_of(text), actor=text)
+EVENTS = {1: CREATED, 2: SNAPSHOT, 3: FORGET, 4: FORGET, 5: RELEASE, 6: VERIFIED, 7: KEY, 8: RECONFIGURED,
+          9: PRUNED, 10: REBASED, 11: TAGS}
+CONDEMNED = record(pack=id32, is_metadata=boolean, bytes=u64)
+PLAN = record(heads=list_of(HEAD), seen=list_of(text), time=i64, grace=u64, actor=text,
+              condemned=list_of(CONDEMNED), survivors=list_of(id32))
+SWEEP = record(time=i64, actor=text)
+DONE = record(time=i64, actor=text, reprieved=list_of(id32))
 
 
 # --- 2 objects ------------------------------------------------------------------------------------
-KINDS = {"config": 2, "keys": 3, "writers": 4, "packs": 5, "meta": 6, "index": 7, "history": 8}
+KINDS = {"config": 2, "keys": 3, "writers": 4, "packs": 5, "meta": 6, "index": 7, "history": 8, "gc": 10}
 NAME = re.compile(r"(?:config/[0-9a-f]{8}|(?:keys|writers)/[0-9a-f]{32}|index/[0-9a-f]{64}"
                   r"|(?:packs|meta)/([0-9a-f]{2})/\1[0-9a-f]{62}"
-                  r"|history/[0-9a-f]{32}/[0-9a-f]{16}-[0-9a-f]{16})")
+                  r"|history/[0-9a-f]{32}/[0-9a-f]{16}-[0-9a-f]{16}"
+                  r"|gc/[0-9a-f]{8}-[0-9a-f]{8}\.(?:plan|sweep|done))")
 
 
 def kind_of_name(name):
@@ -642,9 +655,26 @@ def decode_history_body(kind, data):
         return SimpleNamespace(heads=[], event=None)
 
     def check(value, fail):
-        if not ascending([head.writer for head in value.heads]):
+        lists = [[head.writer for head in value.heads]]
+        lists += [getattr(value.event, name, []) for name in ("snapshots", "records", "deleted")]
+        if not all(map(ascending, lists)):
             fail("out of order")
     return versioned("history record", record(heads=list_of(HEAD), event=EVENTS[kind]), data, check)
+
+
+def decode_plan(data):
+    def check(value, fail):
+        heads = [(head.writer, head.seq, head.hash) for head in value.heads]
+        if not all(map(ascending, (heads, [one.pack for one in value.condemned], value.survivors))):
+            fail("out of order")
+    return versioned("prune plan", PLAN, data, check)
+
+
+def decode_done(data):
+    def check(value, fail):
+        if not ascending(value.reprieved):
+            fail("out of order")
+    return versioned("prune end", DONE, data, check)
 
 
 # --- 5.4 encodings -------------------------------------------------------------------------------

@@ -168,7 +168,10 @@ class Repository:
             self.problem("history", f"{gone} is gone (rollback)")
         if missing and not accept_rollback:
             raise Damage("the history is shorter than it was; --accept-rollback goes on all the same")
-        self.snapshots = sorted((r for r in self.records if r.type == 2 and r.body.event),
+        released = [r.body.event for r in self.records if r.type == 5 and r.body.event]
+        forgotten = {id for r in self.records if r.type == 3 and r.body.event for id in r.body.event.snapshots
+                     if not any(r.id in e.records and (not e.snapshots or id in e.snapshots) for e in released)}
+        self.snapshots = sorted((r for r in self.records if r.type == 2 and r.body.event and r.id not in forgotten),
                                 key=lambda r: (r.body.event.time, r.id))
         for r in self.records:
             for s in self.snapshots:

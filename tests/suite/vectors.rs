@@ -13,6 +13,7 @@ use engine::crypto::{Error as CryptoError, blob};
 use repo_format::codec::{self, Bytes, Text};
 use repo_format::config::Config;
 use repo_format::content::{Chunker, ListNode};
+use repo_format::gc::{Done, Plan, Sweep};
 use repo_format::history::{Body, Event, Record};
 use repo_format::id::from_hex;
 use repo_format::index::{SegmentBody, SegmentHead};
@@ -125,6 +126,9 @@ fn decode(vector: &Vector, data: &[u8]) -> Verdict {
             let known = |v: Body| (!matches!(v.event, Event::Unknown(_))).then(|| v.encode());
             verdict(Body::decode(found, data), known)
         }
+        "prune-plan" => verdict(Plan::decode(data), |v| Some(v.encode())),
+        "prune-sweep" => verdict(Sweep::decode(data), |v| Some(v.encode())),
+        "prune-done" => verdict(Done::decode(data), |v| Some(v.encode())),
         "writer-card" => {
             verdict(WriterCard::decode(data, vector.repository()), |v| Some(v.encode().0))
         }

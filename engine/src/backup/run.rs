@@ -28,7 +28,7 @@ pub(super) struct Run<'a> {
     pub(super) writer: &'a BlobWriter<'a>,
     pub(super) options: &'a Options,
     pub(super) ambient: &'a Ambient,
-    pub(super) excludes: Excludes,
+    pub(super) excludes: &'a Excludes,
     pub(super) owners: OwnerNames,
     pub(super) counts: Counts,
     pub(super) queue: Queue,
@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
         writer: &'a BlobWriter<'a>,
         options: &'a Options,
         ambient: &'a Ambient,
-        excludes: Excludes,
+        excludes: &'a Excludes,
         trusted_before: Time,
     ) -> Self {
         Self {
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
     }
 
     fn has(&self, id: &BlobId) -> bool {
-        self.repo.index().contains(id)
+        self.repo.holds(id)
     }
 
     fn has_content(&self, reader: &mut BlobReader<'_>, content: &Content, size: u64) -> bool {

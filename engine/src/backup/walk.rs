@@ -201,7 +201,7 @@ impl<'a, 'r> Walk<'a, 'r> {
                 return Ok(());
             }
         };
-        let excludes = &self.run.excludes;
+        let excludes = self.run.excludes;
         let is_excluded = !excludes.is_empty()
             && !is_source
             && (excludes.excludes(&path, name, is_dir(stat.kind))

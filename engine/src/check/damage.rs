@@ -85,10 +85,20 @@ impl Damage {
     }
 
     /// Says what is wrong. `sees_all` tells that every snapshot was walked to its end, so that what
-    /// none of them needed is needed by none.
-    pub(super) fn findings(&self, catalog: &Catalog, sees_all: bool) -> Vec<Finding> {
+    /// none of them needed is needed by none; `pruned` are packs that prunes delete.
+    pub(super) fn findings(
+        &self,
+        catalog: &Catalog,
+        sees_all: bool,
+        pruned: &HashSet<ObjectHash>,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for wound in self.wounds.values() {
+        for (hash, wound) in &self.wounds {
+            if sees_all && !wound.is_needed && pruned.contains(hash) {
+                let what = "a prune deleted it, and the next one takes it out of the index";
+                findings.push(Finding::notice(wound.name.as_str(), what));
+                continue;
+            }
             let is_named = catalog.find(&wound.name).is_some_and(|pack| pack.is_named);
             findings.push(wound.finding(is_named, sees_all));
         }

@@ -24,6 +24,35 @@ impl FrameReader {
         Ok(Self { decompressor })
     }
 
+    /// Makes sure that a frame is the one that its place promises, whatever its encoding; opens it
+    /// in place.
+    pub(crate) fn authenticate(
+        repo: &Repository,
+        located: &Located,
+        frame: &mut [u8],
+    ) -> Result<()> {
+        if located.entry.envelope != 0 {
+            let what = format!("blob {} is sealed by other keys", located.entry.id.short());
+            return Err(Error::new(Kind::NewerFormat, what));
+        }
+        Self::unseal(repo, located, frame).map(|_| ())
+    }
+
+    fn unseal<'f>(repo: &Repository, located: &Located, frame: &'f mut [u8]) -> Result<&'f [u8]> {
+        let entry = &located.entry;
+        let keys = repo.keys.epoch(located.pack.epoch)?;
+        let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
+        let context = pack::blob_context(
+            repo.id(),
+            entry.id,
+            entry.kind,
+            entry.encoding,
+            entry.plain_bytes,
+            &located.bases,
+        );
+        Ok(open_frame(frame, key, entry.id, &context)?)
+    }
+
     /// Opens a frame, in place, into its plain bytes; nothing is believed before the id matches.
     pub fn open(
         &mut self,
@@ -37,17 +66,7 @@ impl FrameReader {
             let what = format!("blob {} has an encoding that this program lacks", entry.id.short());
             return Err(Error::new(Kind::NewerFormat, what));
         }
-        let keys = repo.keys.epoch(located.pack.epoch)?;
-        let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
-        let context = pack::blob_context(
-            repo.id(),
-            entry.id,
-            entry.kind,
-            entry.encoding,
-            entry.plain_bytes,
-            &located.bases,
-        );
-        let encoded = open_frame(frame, key, entry.id, &context)?;
+        let encoded = Self::unseal(repo, located, frame)?;
         self.decompressor
             .decode(entry.encoding, encoded, entry.plain_bytes, plain)
             .map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;

@@ -3,11 +3,12 @@
 //! Writing keeps the order of SPEC 10.1: packs (O-1), then the index segment that names them, then
 //! the history record that needs them (O-3). Reading goes the other way round (O-7).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use repo_format::config::Config;
 use repo_format::content::Chunker;
-use repo_format::{RepositoryId, SlotId};
+use repo_format::{BlobId, ObjectHash, RepositoryId, SlotId};
 use zeroize::Zeroizing;
 
 use crate::chunk::cutter::{Cutter, Gear};
@@ -24,13 +25,18 @@ pub mod history;
 pub mod index;
 pub mod key_slots;
 pub mod keys;
+pub(crate) mod marks;
 pub(crate) mod open;
 pub mod packer;
 pub mod prolly;
+pub(crate) mod reachable;
+pub(crate) mod securing;
 pub(crate) mod session;
+pub mod standing;
 mod state;
 pub(crate) mod survey;
 pub mod trees;
+pub mod vouching;
 
 pub use open::{OpenSettings, open};
 pub use state::State;
@@ -136,10 +142,21 @@ impl Repository {
         }
     }
 
+    /// Refuses to delete when the repository needs a feature for that which is not known here.
+    pub(crate) fn must_be_collectable(&self) -> Result<()> {
+        match Config::unknown_feature(&self.config.features_collect) {
+            None => Ok(()),
+            Some(feature) => Err(Error::new(
+                Kind::NewerFormat,
+                format!("this program cannot prune with the repository's feature '{feature}'"),
+            )),
+        }
+    }
+
     /// Reads the index; with it the repository can be written, restored and browsed.
     pub fn load_index(&self, ambient: &crate::Ambient) -> Result<IndexedRepository> {
         let index = index::load(self, ambient)?;
-        Ok(IndexedRepository { repo: self.clone(), index: Arc::new(index) })
+        Ok(IndexedRepository { repo: self.clone(), index: Arc::new(index), absent: Arc::default() })
     }
 }
 
@@ -148,12 +165,33 @@ impl Repository {
 pub struct IndexedRepository {
     repo: Repository,
     index: Arc<index::Index>,
+    /// Packs that nothing new may rely on. SPEC 10.3.
+    absent: Arc<HashSet<ObjectHash>>,
 }
 
 impl IndexedRepository {
     /// Where blobs lie.
     pub fn index(&self) -> &index::Index {
         &self.index
+    }
+
+    /// The same repository, whose writers take some packs as absent; reading goes on as before.
+    pub(crate) fn avoiding(&self, absent: HashSet<ObjectHash>) -> Self {
+        Self { absent: Arc::new(absent), ..self.clone() }
+    }
+
+    /// The same repository with an index that was loaded otherwise.
+    pub(crate) fn with_index(repo: &Repository, index: index::Index) -> Self {
+        Self { repo: repo.clone(), index: Arc::new(index), absent: Arc::default() }
+    }
+
+    /// Says whether a blob is stored where something new may rely on it.
+    pub(crate) fn holds(&self, id: &BlobId) -> bool {
+        if self.absent.is_empty() {
+            self.index.contains(id)
+        } else {
+            self.index.find_reliable(id, &self.absent).is_some()
+        }
     }
 }
 

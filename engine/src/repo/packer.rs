@@ -15,11 +15,11 @@ use repo_format::index::PackRef;
 use repo_format::pack::{BlobKind, Directory, Entry, FRAME_OVERHEAD, blob_context};
 use repo_format::{BlobId, ObjectKind};
 
+use super::IndexedRepository;
 use super::blobs::pack_name;
-use super::index::{self, Index};
+use super::index::{self, Located};
 use super::keys::domain;
 use super::session::Session;
-use super::{IndexedRepository, Repository};
 use crate::chunk::compression::{Compressor, Decompressor, Level};
 use crate::crypto::{blob, random, seal};
 use crate::error::{Error, Kind, Result};
@@ -107,8 +107,7 @@ pub struct Scratch {
 
 /// Saves blobs for several threads at once.
 pub struct BlobWriter<'a> {
-    repo: &'a Repository,
-    index: &'a Index,
+    repo: &'a IndexedRepository,
     settings: PackSettings,
     claimed: Vec<Mutex<HashSet<BlobId>>>,
     open: [Mutex<Option<OpenPack>>; 3],
@@ -154,7 +153,6 @@ impl<'a> BlobWriter<'a> {
         let (queue, receiver) = bounded(0);
         let writer = Self {
             repo,
-            index: repo.index(),
             settings,
             claimed: (0..SHARDS).map(|_| Mutex::default()).collect(),
             open: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
@@ -215,15 +213,31 @@ impl<'a> BlobWriter<'a> {
             return Ok(id);
         }
         let entry = self.encode(scratch, id, kind, plain)?;
-        self.append(entry, &scratch.frame)?;
+        self.append(entry, &[], &scratch.frame)?;
         Ok(id)
+    }
+
+    /// Copies the frame of a blob into a pack of its own epoch as it is, unless the blob is known
+    /// already; the frame must be one that opens.
+    pub(crate) fn copy(&self, located: &Located, frame: &[u8]) -> Result<()> {
+        if !self.claim(located.entry.id) {
+            return Ok(());
+        }
+        self.check()?;
+        self.saved.blobs_new.fetch_add(1, Ordering::Relaxed);
+        let bytes = u64::from(located.entry.plain_bytes);
+        self.saved.bytes_new.fetch_add(bytes, Ordering::Relaxed);
+        if self.settings.is_dry {
+            return Ok(());
+        }
+        self.append(located.entry, &located.bases, frame)
     }
 
     /// Says whether the caller is the first to need the blob stored.
     fn claim(&self, id: BlobId) -> bool {
         // Blobs of this session first: a set in memory is nearer than the table.
         let shard = &self.claimed[usize::from(id.0[0]) % SHARDS];
-        if lock(shard).contains(&id) || self.index.contains(&id) {
+        if lock(shard).contains(&id) || self.repo.holds(&id) {
             return false;
         }
         lock(shard).insert(id)
@@ -287,7 +301,7 @@ impl<'a> BlobWriter<'a> {
 
     /// Appends a frame to an open pack: metadata to its own, data to one of two at random, so that
     /// the order in a pack says little about the order in a file.
-    fn append(&self, mut entry: Entry, frame: &[u8]) -> Result<()> {
+    fn append(&self, mut entry: Entry, bases: &[BlobId], frame: &[u8]) -> Result<()> {
         let is_metadata = entry.kind.is_metadata();
         let number = if is_metadata { 2 } else { usize::from(random::array::<1>()?[0] & 1) };
         let (kind, target) = if is_metadata {
@@ -306,6 +320,10 @@ impl<'a> BlobWriter<'a> {
                 OpenPack { bytes, directory: Directory::default() }
             });
             entry.offset = u32::try_from(pack.bytes.len()).unwrap_or(u32::MAX);
+            if !bases.is_empty() {
+                entry.base_first = u32::try_from(pack.directory.bases.len()).unwrap_or(u32::MAX);
+                pack.directory.bases.extend_from_slice(bases);
+            }
             pack.bytes.extend_from_slice(frame);
             pack.directory.entries.push(entry);
             full

@@ -5,7 +5,9 @@
 
 use repo_format::index::{PackRef, Place};
 use repo_format::pack::{Directory, Entry};
-use repo_format::{BlobId, ObjectHash};
+use repo_format::{BlobId, ObjectHash, limits};
+
+use std::collections::HashSet;
 
 mod load;
 mod mapped;
@@ -89,6 +91,46 @@ impl Index {
             .flat_map(|table| table.find(id).map(move |place| (table, place)))
             .min_by_key(|(_, place)| place.entry.depth)
             .and_then(|(table, place)| table.locate(&place))
+    }
+
+    /// Best place of the blob in a pack that may be relied on, whose bases have such places too.
+    pub(crate) fn find_reliable(
+        &self,
+        id: &BlobId,
+        absent: &HashSet<ObjectHash>,
+    ) -> Option<Located> {
+        self.find_reliable_above(id, absent, limits::DELTA_DEPTH_MAX)
+    }
+
+    fn find_reliable_above(
+        &self,
+        id: &BlobId,
+        absent: &HashSet<ObjectHash>,
+        depth: u8,
+    ) -> Option<Located> {
+        let below = depth.checked_sub(1);
+        self.find_all(id).into_iter().find(|located| {
+            let has =
+                |base| below.is_some_and(|d| self.find_reliable_above(base, absent, d).is_some());
+            !absent.contains(&located.pack.hash) && located.bases.iter().all(has)
+        })
+    }
+
+    /// Number of the first row of a blob, below [`Index::rows`]: the same for all its places.
+    pub(crate) fn row(&self, id: &BlobId) -> Option<usize> {
+        let mut before = 0;
+        for table in self.tables() {
+            if let Some(row) = table.find_first(id) {
+                return Some(before + row);
+            }
+            before += table.len();
+        }
+        None
+    }
+
+    /// Rows that there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables().map(Table::len).sum()
     }
 
     /// Every pack that a segment names.
