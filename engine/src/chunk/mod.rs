@@ -2,4 +2,5 @@
 
 pub mod compression;
 pub mod cutter;
+pub mod delta;
 pub mod stream;

@@ -1,12 +1,15 @@
 //! Reading blobs: from a place to plain bytes whose keyed name has been checked. SPEC 5.
 
+use bytes::BytesMut;
 use repo_format::index::PackRef;
 use repo_format::pack::{self, BlobKind};
 use repo_format::{BlobId, ObjectName, limits};
 
+use super::deltas::{Bases, Opener};
 use super::index::{Index, Located};
 use super::{IndexedRepository, Repository};
 use crate::chunk::compression::Decompressor;
+use crate::chunk::delta;
 use crate::crypto::blob::{blob_id, open_frame};
 use crate::error::{Context as _, Error, Kind, Result};
 
@@ -24,16 +27,40 @@ impl FrameReader {
         Ok(Self { decompressor })
     }
 
-    /// Opens a frame, in place, into its plain bytes; nothing is believed before the id matches.
-    pub fn open(
+    /// Opens a frame, in place, into its plain bytes, given those of its bases in order; nothing is
+    /// believed before the id matches.
+    pub(crate) fn open(
         &mut self,
         repo: &Repository,
         located: &Located,
+        base: &[u8],
         frame: &mut [u8],
         plain: &mut Vec<u8>,
     ) -> Result<()> {
         let entry = &located.entry;
-        if entry.encoding > pack::encoding::ZSTD || entry.envelope != 0 {
+        let encoded = self.unseal(repo, located, frame)?;
+        let decoded = if entry.encoding == pack::encoding::DELTA {
+            delta::decode(base, encoded, entry.plain_bytes, plain)
+        } else {
+            self.decompressor.decode(entry.encoding, encoded, entry.plain_bytes, plain)
+        };
+        decoded.map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;
+        if blob_id(&repo.keys.id_key, entry.kind, plain) != entry.id {
+            plain.clear();
+            return Err(Error::new(Kind::Damaged, "the bytes are not those that the id names"));
+        }
+        Ok(())
+    }
+
+    /// Opens a frame, in place, to its encoded bytes.
+    pub(crate) fn unseal<'a>(
+        &self,
+        repo: &Repository,
+        located: &Located,
+        frame: &'a mut [u8],
+    ) -> Result<&'a [u8]> {
+        let entry = &located.entry;
+        if entry.encoding > pack::encoding::DELTA || entry.envelope != 0 {
             let what = format!("blob {} has an encoding that this program lacks", entry.id.short());
             return Err(Error::new(Kind::NewerFormat, what));
         }
@@ -47,15 +74,7 @@ impl FrameReader {
             entry.plain_bytes,
             &located.bases,
         );
-        let encoded = open_frame(frame, key, entry.id, &context)?;
-        self.decompressor
-            .decode(entry.encoding, encoded, entry.plain_bytes, plain)
-            .map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;
-        if blob_id(&repo.keys.id_key, entry.kind, plain) != entry.id {
-            plain.clear();
-            return Err(Error::new(Kind::Damaged, "the bytes are not those that the id names"));
-        }
-        Ok(())
+        Ok(open_frame(frame, key, entry.id, &context)?)
     }
 }
 
@@ -72,13 +91,13 @@ pub fn pack_name(pack: &PackRef) -> ObjectName {
 #[derive(Debug)]
 pub struct BlobReader<'a> {
     repo: &'a IndexedRepository,
-    frames: FrameReader,
+    opener: Opener,
 }
 
 impl<'a> BlobReader<'a> {
     /// Makes a reader.
     pub fn new(repo: &'a IndexedRepository) -> Result<Self> {
-        Ok(Self { repo, frames: FrameReader::new()? })
+        Ok(Self { repo, opener: Opener::new()? })
     }
 
     /// Repository that is read.
@@ -113,23 +132,47 @@ impl<'a> BlobReader<'a> {
 
     /// Reads a blob from one of its places.
     pub fn read_at(&mut self, located: &Located, plain: &mut Vec<u8>) -> Result<()> {
-        let entry = &located.entry;
-        let name = pack_name(&located.pack);
-        let doing = || format!("reading blob {} of {name}", entry.id.short());
-        let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));
-        let bytes = self.repo.store.get_range(&name, offset, length).map_err(|error| {
-            let mut error = Error::from(error);
-            if error.kind() == Kind::NotFound {
-                error = Error::caused(Kind::Damaged, format!("{name} is missing"), error);
-            }
-            error
-        });
-        let bytes = bytes.with_context(doing)?;
-        // A reader that shares the bytes keeps them; they are opened in a copy then.
-        let mut frame =
-            bytes.try_into_mut().unwrap_or_else(|shared| bytes::BytesMut::from(&shared[..]));
-        self.frames.open(self.repo, located, &mut frame, plain).with_context(doing)
+        let mut frame = self.repo.frame(located)?;
+        self.open(located, &mut frame, plain)
+            .with_context(|| format!("reading blob {} of {}", located.entry.id.short(), pack_name(&located.pack)))
     }
+
+    /// Opens the frame of a blob, in place, reading its bases where it has some.
+    pub fn open(
+        &mut self,
+        located: &Located,
+        frame: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
+        Ok(self.opener.open(self.repo, self.repo, located, frame, plain)?)
+    }
+}
+
+impl Bases for IndexedRepository {
+    fn places(&self, id: &BlobId) -> Vec<Located> {
+        self.index().find_all(id)
+    }
+
+    fn frame(&self, located: &Located) -> Result<BytesMut> {
+        read_frame(self, located)
+    }
+}
+
+/// Reads the frame of a blob from its pack.
+pub(crate) fn read_frame(repo: &Repository, located: &Located) -> Result<BytesMut> {
+    let entry = &located.entry;
+    let name = pack_name(&located.pack);
+    let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));
+    let bytes = repo.store.get_range(&name, offset, length).map_err(|error| {
+        let mut error = Error::from(error);
+        if error.kind() == Kind::NotFound {
+            error = Error::caused(Kind::Damaged, format!("{name} is missing"), error);
+        }
+        error
+    });
+    let bytes = bytes.with_context(|| format!("reading blob {} of {name}", entry.id.short()))?;
+    // A reader that shares the bytes keeps them; they are opened in a copy then.
+    Ok(bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])))
 }
 
 /// Reads the sealed directory of a pack from its last bytes.

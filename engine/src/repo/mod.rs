@@ -17,6 +17,7 @@ use crate::store::Store;
 pub mod blobs;
 pub mod contents;
 pub mod create;
+pub(crate) mod deltas;
 pub(crate) mod digest;
 #[cfg(test)]
 pub(crate) mod fixture;
