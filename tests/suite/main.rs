@@ -13,6 +13,7 @@ mod backup_restore;
 mod big;
 mod commands;
 mod damage;
+mod databases;
 mod floors;
 mod harness;
 mod kill;

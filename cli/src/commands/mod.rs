@@ -11,6 +11,7 @@ pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod key;
+mod load;
 pub(crate) mod ls;
 pub(crate) mod repair;
 pub(crate) mod restore;

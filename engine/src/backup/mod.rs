@@ -17,6 +17,8 @@ use crate::repo::trees::Directory;
 use crate::repo::{IndexedRepository, session};
 use crate::source::files::Excludes;
 
+mod captures;
+mod earlier;
 mod folder;
 mod large;
 mod links;
@@ -29,6 +31,8 @@ mod run;
 mod small;
 #[cfg(test)]
 mod tests;
+mod unchanged;
+mod versions;
 mod walk;
 
 pub use options::{Options, Parent, Source};
@@ -60,12 +64,17 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
     }
 
+    let before = parent.as_ref().map_or_else(run::Before::default, |parent| run::Before {
+        trusted_before: trusted_before(parent),
+        versions: Some(versions::root_to_stand_on(&history, parent)),
+        parent_root: Some(parent.snapshot.root),
+    });
     let stored_before = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     let settings = pack_settings(&repo, options);
     let mut report = BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
-        let trusted_before = parent.as_ref().map_or_else(Time::default, trusted_before);
-        let run = run::Run::new(&repo, writer, options, ambient, excludes, trusted_before);
+        let run = run::Run::new(&repo, writer, options, ambient, excludes, before);
         let root = read_sources(&run, &roots, parent.as_ref())?;
+        run.samples.save(&repo);
         Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
     })
     .map(|(mut report, statistics)| {
@@ -142,7 +151,8 @@ fn report_of(run: &run::Run<'_>, root: Directory, parent: Option<&Taken>) -> Rep
         root_entries: root.entries,
         totals: root.totals,
         statistics: Statistics::default(),
-        is_partial: run.is_cancelled(),
+        is_partial: run.is_cancelled() || run.failed_streams.load(Ordering::Relaxed) > 0,
+        is_interrupted: run.is_cancelled(),
         unreadable_count: run.counts.unreadable.load(Ordering::Relaxed),
         unreadable: run.counts.take_unreadable(),
         streams: run.take_streams(),

@@ -73,8 +73,7 @@ impl Walk<'_> {
         {
             return Some(located.entry.plain_bytes);
         }
-        if let Some((located, is_named)) =
-            self.places(id, Some(kind), ANY_DEPTH).into_iter().next()
+        if let Some((located, is_named)) = self.places(id, Some(kind), ANY_DEPTH).into_iter().next()
         {
             if !is_named {
                 self.damage.need_unnamed(located.pack.hash);
@@ -180,7 +179,8 @@ impl Walk<'_> {
             let mut places = self.catalog.places(base);
             places.retain(|place| place.entry.depth < depth);
             if places.is_empty() {
-                self.losses.absent(*base, "other blobs stand on it and it is in no pack below them");
+                self.losses
+                    .absent(*base, "other blobs stand on it and it is in no pack below them");
             }
             for place in &places {
                 self.blame(place);

@@ -169,16 +169,17 @@ impl<'a> Reading<'a> {
     /// proven as far as it goes, and the packs of the bases become suspects.
     fn open(&self, scratch: &mut Scratch, located: &Located, frame: &mut [u8]) -> Result<()> {
         let repo = self.run.repo;
-        match scratch.opener.open(repo, self, located, frame, &mut scratch.plain) {
+        let opened = scratch.opener.open(repo, self, located, frame, &mut scratch.plain);
+        for (pack, why) in scratch.opener.take_failed() {
+            if let Some(pack) = self.catalog.find(&pack_name(&pack)) {
+                self.suspect(pack, why);
+            }
+        }
+        match opened {
             Ok(()) => Ok(()),
             Err(Failure::Own(error)) => Err(error),
             Err(Failure::Base(error)) => {
                 self.run.goes_on(error)?;
-                for (pack, why) in scratch.opener.take_failed() {
-                    if let Some(pack) = self.catalog.find(&pack_name(&pack)) {
-                        self.suspect(pack, why);
-                    }
-                }
                 scratch.opener.authenticate(repo, located, frame)
             }
         }

@@ -10,6 +10,11 @@ use super::compression::{Error, Level};
 
 /// Shortest window, as its binary logarithm.
 const WINDOW_LOG_MIN: u32 = 17;
+/// Level of zstd: below it too few positions of a base are remembered to be found again.
+const LEVEL_MIN: i32 = 3;
+/// Entries of the two tables of positions, as binary logarithms: enough for one in three positions
+/// of the bases, which is what zstd enters.
+const TABLE_LOGS: std::ops::RangeInclusive<u32> = 17..=21;
 
 /// Encodes `plain` against `base` into `out`, replacing it.
 ///
@@ -34,9 +39,12 @@ pub fn encode(
     out.reserve(zstd_safe::compress_bound(plain.len()));
     // A context borrows its prefix for as long as it lives, so there is one a frame.
     let mut context = CCtx::create();
+    let table_log = (window_log - 2).clamp(*TABLE_LOGS.start(), *TABLE_LOGS.end());
     let encoded = context
-        .set_parameter(CParameter::CompressionLevel(level))
+        .set_parameter(CParameter::CompressionLevel(level.max(LEVEL_MIN)))
         .and_then(|_| context.set_parameter(CParameter::WindowLog(window_log)))
+        .and_then(|_| context.set_parameter(CParameter::HashLog(table_log)))
+        .and_then(|_| context.set_parameter(CParameter::ChainLog(table_log - 1)))
         .and_then(|_| context.ref_prefix(base))
         .and_then(|_| context.compress2(out, plain));
     let fits = encoded.is_ok_and(|bytes| bytes <= bytes_max);

@@ -3,4 +3,5 @@
 pub mod compression;
 pub mod cutter;
 pub mod delta;
+pub mod samples;
 pub mod stream;

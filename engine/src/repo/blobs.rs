@@ -133,17 +133,13 @@ impl<'a> BlobReader<'a> {
     /// Reads a blob from one of its places.
     pub fn read_at(&mut self, located: &Located, plain: &mut Vec<u8>) -> Result<()> {
         let mut frame = self.repo.frame(located)?;
-        self.open(located, &mut frame, plain)
-            .with_context(|| format!("reading blob {} of {}", located.entry.id.short(), pack_name(&located.pack)))
+        self.open(located, &mut frame, plain).with_context(|| {
+            format!("reading blob {} of {}", located.entry.id.short(), pack_name(&located.pack))
+        })
     }
 
     /// Opens the frame of a blob, in place, reading its bases where it has some.
-    pub fn open(
-        &mut self,
-        located: &Located,
-        frame: &mut [u8],
-        plain: &mut Vec<u8>,
-    ) -> Result<()> {
+    pub fn open(&mut self, located: &Located, frame: &mut [u8], plain: &mut Vec<u8>) -> Result<()> {
         Ok(self.opener.open(self.repo, self.repo, located, frame, plain)?)
     }
 }

@@ -17,7 +17,7 @@ use super::index::Located;
 use crate::error::{Context as _, Error, Kind, Result};
 
 /// Bytes of bases that are kept for the next delta.
-const HELD_BYTES_MAX: usize = 16 << 20;
+const HELD_BYTES_MAX: usize = 4 << 20;
 /// Buffers for joined bases that are kept.
 const SPARE_MAX: usize = 4;
 /// Places that are remembered as not holding.
@@ -64,7 +64,10 @@ impl Allowance {
     fn take(&mut self, plain_bytes: u32) -> Result<()> {
         let left = self.blobs.checked_sub(1).zip(self.bytes.checked_sub(u64::from(plain_bytes)));
         let Some((blobs, bytes)) = left else {
-            return Err(Error::new(Kind::Damaged, "it stands on more bases than the format allows"));
+            return Err(Error::new(
+                Kind::Damaged,
+                "it stands on more bases than the format allows",
+            ));
         };
         (self.blobs, self.bytes) = (blobs, bytes);
         Ok(())

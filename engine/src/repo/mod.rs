@@ -23,11 +23,13 @@ pub(crate) mod digest;
 pub(crate) mod fixture;
 pub mod history;
 pub mod index;
+pub(crate) mod kept;
 pub mod key_slots;
 pub mod keys;
 pub(crate) mod open;
 pub mod packer;
 pub mod prolly;
+pub(crate) mod samples;
 pub(crate) mod session;
 mod state;
 pub(crate) mod survey;
@@ -119,6 +121,16 @@ impl Repository {
     /// Makes a cutter for one way of cutting.
     pub fn cutter(&self, chunker: Chunker) -> Cutter {
         Cutter::new(&self.gear, chunker)
+    }
+
+    /// Folder in which this machine keeps what serves speed, if there is one.
+    pub(crate) fn state_folder(&self) -> Option<&std::path::Path> {
+        self.state.folder()
+    }
+
+    /// Table by which content is cut and sampled.
+    pub(crate) const fn gear(&self) -> &Gear {
+        &self.gear
     }
 
     /// The same repository, read from its store alone: what lies in local copies proves nothing.

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use repo_format::ObjectKind;
 use repo_format::envelope::{self, Header};
 use repo_format::index::PackRef;
-use repo_format::pack::{Directory, Entry};
+use repo_format::pack::Directory;
 
+use super::deltas::Frames;
 use super::upload::Finished;
 use super::{BlobWriter, lock};
 use crate::crypto::{random, seal};
@@ -16,13 +17,31 @@ use crate::repo::keys::domain;
 pub(super) struct OpenPack {
     bytes: Vec<u8>,
     directory: Directory,
+    is_lasting: bool,
+}
+
+impl OpenPack {
+    fn take(&mut self, frames: &Frames) {
+        let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(&frames.bytes);
+        self.is_lasting |= frames.is_lasting;
+        for (entry, bases) in &frames.entries {
+            let mut entry = *entry;
+            entry.offset = entry.offset.saturating_add(shift);
+            if !bases.is_empty() {
+                entry.base_first = u32::try_from(self.directory.bases.len()).unwrap_or(u32::MAX);
+                self.directory.bases.extend_from_slice(bases);
+            }
+            self.directory.entries.push(entry);
+        }
+    }
 }
 
 impl BlobWriter<'_> {
-    /// Appends a frame to an open pack: metadata to its own, data to one of two at random, so that
-    /// the order in a pack says little about the order in a file.
-    pub(super) fn append(&self, mut entry: Entry, frame: &[u8]) -> Result<()> {
-        let is_metadata = entry.kind.is_metadata();
+    /// Appends frames, side by side, to an open pack: metadata to its own, data to one of two at
+    /// random, so that the order in a pack says little about the order in a file.
+    pub(super) fn append(&self, frames: &Frames) -> Result<()> {
+        let is_metadata = frames.entries.first().is_some_and(|(entry, _)| entry.kind.is_metadata());
         let number = if is_metadata { 2 } else { usize::from(random::array::<1>()?[0] & 1) };
         let (kind, target) = if is_metadata {
             (ObjectKind::MetadataPack, self.settings.metadata_bytes)
@@ -31,17 +50,16 @@ impl BlobWriter<'_> {
         };
         let full = {
             let mut slot = lock(&self.open[number]);
-            let is_full = slot.as_ref().is_some_and(|pack| pack.bytes.len() + frame.len() > target);
+            let is_full =
+                slot.as_ref().is_some_and(|pack| pack.bytes.len() + frames.bytes.len() > target);
             let full = if is_full { slot.take() } else { None };
             let pack = slot.get_or_insert_with(|| {
                 let epoch = self.repo.keys.current().number;
                 let mut bytes = self.buffer(target);
                 bytes.extend_from_slice(&Header::new(kind, epoch, self.repo.id()).encode());
-                OpenPack { bytes, directory: Directory::default() }
+                OpenPack { bytes, directory: Directory::default(), is_lasting: false }
             });
-            entry.offset = u32::try_from(pack.bytes.len()).unwrap_or(u32::MAX);
-            pack.bytes.extend_from_slice(frame);
-            pack.directory.entries.push(entry);
+            pack.take(frames);
             full
         };
         match full {
@@ -96,6 +114,7 @@ impl BlobWriter<'_> {
             pack: PackRef { hash, is_metadata, class: 0, epoch: epoch.number, total_bytes },
             bytes: Bytes::from(pack.bytes),
             directory: pack.directory,
+            is_lasting: pack.is_lasting,
         };
         self.check()?;
         self.queue
@@ -106,6 +125,11 @@ impl BlobWriter<'_> {
 
     /// Sends the open packs, however full.
     pub(super) fn flush(&self) -> Result<()> {
+        for frames in self.runs.take_all() {
+            if !frames.entries.is_empty() {
+                self.append(&frames)?;
+            }
+        }
         for (number, slot) in self.open.iter().enumerate() {
             let pack = lock(slot).take();
             if let Some(pack) = pack {

@@ -13,19 +13,25 @@ use repo_format::BlobId;
 use repo_format::pack::BlobKind;
 
 use super::index::Index;
+use super::kept::KeptPacks;
 use super::session::Session;
 use super::{IndexedRepository, Repository};
 use crate::crypto::blob;
 use crate::error::{Error, Result};
 
+mod basis;
+mod deltas;
 mod encode;
 mod filling;
 mod settings;
 mod upload;
 
+pub use basis::{Basis, DEPTH_MAX};
+pub use deltas::Run;
 pub use encode::Scratch;
 pub use settings::PackSettings;
 
+use deltas::{Frames, Runs};
 use filling::OpenPack;
 use upload::{Finished, Landed};
 
@@ -47,6 +53,8 @@ pub struct BlobWriter<'a> {
     settings: PackSettings,
     claimed: Vec<Mutex<HashSet<BlobId>>>,
     open: [Mutex<Option<OpenPack>>; 3],
+    runs: Runs,
+    kept: Option<KeptPacks>,
     landed: Mutex<Landed>,
     failure: Mutex<Option<Error>>,
     session: Session,
@@ -85,6 +93,8 @@ impl<'a> BlobWriter<'a> {
             settings,
             claimed: (0..SHARDS).map(|_| Mutex::default()).collect(),
             open: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
+            runs: Runs::default(),
+            kept: KeptPacks::of(repo),
             landed: Mutex::default(),
             failure: Mutex::default(),
             session: Session::begin(repo)?,
@@ -106,6 +116,9 @@ impl<'a> BlobWriter<'a> {
             writer.check()?;
             writer.write_segment(1)?;
             writer.session.end();
+            if let Some(kept) = &writer.kept {
+                kept.trim();
+            }
             Ok(value)
         })
         .inspect_err(|_| {
@@ -116,19 +129,42 @@ impl<'a> BlobWriter<'a> {
 
     /// Saves a blob, unless it is known already; gives its id.
     pub fn save(&self, scratch: &mut Scratch, kind: BlobKind, plain: &[u8]) -> Result<BlobId> {
+        let (id, is_wanted) = self.begin_blob(kind, plain)?;
+        if is_wanted {
+            self.store_alone(scratch, id, kind, plain, false)?;
+        }
+        Ok(id)
+    }
+
+    /// Names a blob, claims it, and counts it where it was not known; says whether it is to be
+    /// stored.
+    fn begin_blob(&self, kind: BlobKind, plain: &[u8]) -> Result<(BlobId, bool)> {
         let id = blob::blob_id(&self.repo.keys.id_key, kind, plain);
         if !self.claim(id) {
-            return Ok(id);
+            return Ok((id, false));
         }
         self.check()?;
         self.saved.blobs_new.fetch_add(1, Ordering::Relaxed);
         self.saved.bytes_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
-        if self.settings.is_dry {
-            return Ok(id);
-        }
+        Ok((id, !self.settings.is_dry))
+    }
+
+    /// Stores a blob that stands alone.
+    fn store_alone(
+        &self,
+        scratch: &mut Scratch,
+        id: BlobId,
+        kind: BlobKind,
+        plain: &[u8],
+        is_lasting: bool,
+    ) -> Result<()> {
         let entry = self.encode(scratch, id, kind, plain)?;
-        self.append(entry, &scratch.frame)?;
-        Ok(id)
+        let mut frames = Frames { is_lasting, ..Frames::default() };
+        std::mem::swap(&mut frames.bytes, &mut scratch.frame);
+        frames.entries.push((entry, Vec::new()));
+        let appended = self.append(&frames);
+        scratch.frame = frames.bytes;
+        appended
     }
 
     /// Says whether the caller is the first to need the blob stored.

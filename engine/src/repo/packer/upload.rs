@@ -22,6 +22,8 @@ pub(super) struct Finished {
     pub(super) pack: PackRef,
     pub(super) bytes: Bytes,
     pub(super) directory: Directory,
+    /// Whether a copy of it is to stay here.
+    pub(super) is_lasting: bool,
 }
 
 /// Packs that are stored and that no segment names yet.
@@ -45,6 +47,7 @@ impl BlobWriter<'_> {
                 },
                 bytes: Bytes::new(),
                 directory: Directory::default(),
+                is_lasting: false,
             };
             // Each upload takes exactly one empty pack.
             let _ = self.queue.send(empty);
@@ -70,6 +73,9 @@ impl BlobWriter<'_> {
         // Noted first: a run killed between the two must not upload the pack again.
         self.session.will_land(&name);
         self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite)?;
+        if let Some(kept) = self.kept.as_ref().filter(|_| finished.is_lasting) {
+            kept.keep(&finished.pack.hash, &finished.bytes);
+        }
         self.take_back(finished.bytes);
         let bytes = finished.pack.total_bytes;
         self.progress.bytes_stored.fetch_add(bytes, Ordering::Relaxed);
