@@ -282,7 +282,7 @@ mod tests {
 
     fn entry(offset: u32) -> Entry {
         Entry {
-            id: BlobId([offset as u8; 32]),
+            id: BlobId([offset.to_le_bytes()[0]; 32]),
             offset,
             stored_bytes: 50,
             plain_bytes: 10,

@@ -16,6 +16,7 @@ pub mod objects;
 pub mod output;
 pub mod process;
 pub mod random;
+pub mod reader;
 pub mod repository_tree;
 pub mod servers;
 pub mod tree;

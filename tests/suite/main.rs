@@ -17,6 +17,7 @@ mod databases;
 mod floors;
 mod harness;
 mod kill;
+mod reader;
 mod spec;
 mod store_conformance;
 mod tidy;

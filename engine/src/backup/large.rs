@@ -329,7 +329,7 @@ impl Large {
             && let Some(group) = before.metadata(&run.owners).link_group
         {
             let read = entry.as_ref().map(|e| (e.metadata.attributes.clone(), e.body.clone()));
-            run.links.finish(run, scratch, group, read)?;
+            run.links.finish(run, scratch, group, read.as_ref())?;
         }
         self.folder.fill(run, scratch, self.place, entry)
     }

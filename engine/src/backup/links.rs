@@ -64,11 +64,11 @@ impl Links {
         run: &Run<'_>,
         scratch: &mut Scratch,
         group: LinkGroup,
-        read: Option<(Attributes, Body)>,
+        read: Option<&(Attributes, Body)>,
     ) -> Result<()> {
         let waiting = {
             let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = match &read {
+            let before = match read {
                 Some(read) => links.insert(group, Link::Done(Box::new(read.clone()))),
                 None => links.remove(&group),
             };
@@ -78,7 +78,7 @@ impl Links {
             }
         };
         for name in waiting {
-            name.fill(run, scratch, read.as_ref())?;
+            name.fill(run, scratch, read)?;
         }
         Ok(())
     }

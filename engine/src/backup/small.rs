@@ -184,7 +184,7 @@ fn finish(
     });
     if let Some(group) = group {
         let read = entry.as_ref().map(|e| (e.metadata.attributes.clone(), e.body.clone()));
-        run.links.finish(run, scratch, group, read)?;
+        run.links.finish(run, scratch, group, read.as_ref())?;
     }
     file.origin.folder.fill(run, scratch, file.place, entry)
 }
@@ -214,13 +214,12 @@ impl Bundle {
             );
         }
         let twin = self.members.iter().rev().take(64).find(|member| member.digest == digest);
-        let offset = match twin {
-            Some(twin) => twin.offset,
-            None => {
-                let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-                self.bytes.extend_from_slice(bytes);
-                offset
-            }
+        let offset = if let Some(twin) = twin {
+            twin.offset
+        } else {
+            let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+            self.bytes.extend_from_slice(bytes);
+            offset
         };
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.members.push(Member { file, metadata, digest, offset, length });

@@ -80,9 +80,10 @@ impl<'a, 'r> Walk<'a, 'r> {
         })?;
         let folder = Folder::new(self.run, None, b"", Metadata::default());
         let before = Before { entries: parent.map(Entries::new), ahead: None };
-        let inside = match root.is_source {
-            true => Some(self.all(&directory, b"/").map_err(|error| unusable(b"/", error))?),
-            false => None,
+        let inside = if root.is_source {
+            Some(self.all(&directory, b"/").map_err(|error| unusable(b"/", error))?)
+        } else {
+            None
         };
         let origin = Arc::new(Origin { directory, path: b"/".to_vec(), folder });
         let inside = inside.unwrap_or_else(|| Inside::Only(root.children.iter()));
@@ -222,7 +223,9 @@ impl<'a, 'r> Walk<'a, 'r> {
             return Ok(());
         }
         match stat.kind {
-            Kind::Directory => self.visit_directory(origin, name, path, &stat, before, is_source),
+            Kind::Directory => {
+                self.visit_directory(origin, name, &path, &stat, before.as_ref(), is_source)
+            }
             Kind::File => self.visit_file(origin, name, path, stat, before),
             Kind::Symlink => {
                 let body = origin
@@ -334,13 +337,13 @@ impl<'a, 'r> Walk<'a, 'r> {
         &mut self,
         origin: &Arc<Origin>,
         name: &[u8],
-        path: Vec<u8>,
+        path: &[u8],
         stat: &Stat,
-        before: Option<Entry>,
+        before: Option<&Entry>,
         is_source: bool,
     ) -> Result<()> {
         if self.stack.len() >= limits::PATH_DEPTH_MAX {
-            self.run.unreadable(&path, "it is nested deeper than a snapshot allows");
+            self.run.unreadable(path, "it is nested deeper than a snapshot allows");
             return Ok(());
         }
         count(&self.run.counts.directories, 1);
@@ -353,21 +356,21 @@ impl<'a, 'r> Walk<'a, 'r> {
                 // The mount point stays, what is mounted there does not.
                 Inside::All { names: Names::default(), next: 0, mark: None }
             } else {
-                self.all(&directory, &path)?
+                self.all(&directory, path)?
             };
             Ok((directory, attributes, inside))
         });
         let (directory, attributes, inside) = match opened {
             Ok(opened) => opened,
-            Err(error) if is_source => return Err(unusable(&path, error)),
+            Err(error) if is_source => return Err(unusable(path, error)),
             Err(error) => {
-                self.run.unreadable(&path, error.to_string());
+                self.run.unreadable(path, error.to_string());
                 return Ok(());
             }
         };
         let mut metadata = stat.metadata(&self.run.owners);
         metadata.attributes = self.run.keep_attributes(&mut self.scratch, attributes)?;
-        self.enter(origin, name, directory, metadata, inside, before.as_ref(), mount);
+        self.enter(origin, name, directory, metadata, inside, before, mount);
         Ok(())
     }
 

@@ -274,7 +274,7 @@ impl Work<'_> {
             for (name, read) in surveyed {
                 match read {
                     Ok((pack, directory)) => {
-                        self.add(pack, directory, &mut report, &mut written)?
+                        self.add(pack, directory, &mut report, &mut written)?;
                     }
                     Err(error) => {
                         let what = format!("no segment names it, and it cannot be: {error}");

@@ -40,7 +40,7 @@ impl Digester {
         self.end_run();
         self.position += length;
         if !self.is_sparse {
-            let zeros = [0; 64 << 10];
+            let zeros = [0; 16 << 10];
             let mut left = length;
             while left > 0 {
                 let now = left.min(zeros.len() as u64);

@@ -13,6 +13,7 @@ use super::{Repository, Secret, State, key_slots};
 use crate::crypto::seal;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::store::Store;
+use crate::store::layers::Cache;
 
 /// Settings of an open repository.
 #[derive(Debug, Clone, Default)]
@@ -59,8 +60,11 @@ pub fn open(store: Arc<dyn Store>, secret: &Secret, settings: &OpenSettings) -> 
 }
 
 /// Puts the metadata cache before a store that is far away.
-fn cached(store: Arc<dyn Store>, _state: &State) -> Arc<dyn Store> {
-    store
+fn cached(store: Arc<dyn Store>, state: &State) -> Arc<dyn Store> {
+    match state.path("objects") {
+        Some(folder) if store.traits().is_remote => Arc::new(Cache::new(store, &folder)),
+        _ => store,
+    }
 }
 
 /// Reads the newest generation of the configuration and the chain that leads to it.
@@ -118,4 +122,48 @@ pub(crate) fn read_config(
         }
     };
     read().context(format!("reading {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use repo_format::tree::Body;
+
+    use super::*;
+    use crate::Ambient;
+    use crate::browse::View;
+    use crate::repo::fixture::Fixture;
+    use crate::repo::history::History;
+    use crate::store::Traits;
+    use crate::store::layers::{Call, Trace};
+
+    /// Opens the repository, lists a folder of its newest snapshot, and counts what was fetched.
+    fn fetched(store: &Arc<Trace<crate::store::MemoryStore>>, cache: &std::path::Path) -> u64 {
+        let calls = || {
+            let counts = store.counts();
+            counts.of(Call::Get).calls + counts.of(Call::GetRange).calls
+        };
+        let before = calls();
+        let settings = OpenSettings { cache: Some(cache.to_owned()), ..OpenSettings::default() };
+        let secret = Secret::passphrase("secret");
+        let repo = open(Arc::clone(store) as Arc<dyn Store>, &secret, &settings).unwrap();
+        let ambient = Ambient::default();
+        let indexed = repo.load_index(&ambient).unwrap();
+        let newest = History::load(&repo, &ambient).unwrap().snapshots().pop().unwrap();
+        let view = View::new(&indexed, &newest);
+        let Body::Directory { tree, .. } = view.lookup(b"d").unwrap().unwrap().body else {
+            panic!("d is a folder");
+        };
+        assert_eq!(view.list(tree, b"", 10).unwrap().len(), 4);
+        calls() - before
+    }
+
+    #[test]
+    fn what_was_read_of_a_far_store_is_not_fetched_again() {
+        let far = Traits { is_remote: true, ..Traits::default() };
+        let store = Arc::new(Trace::new(Fixture::small().store.with_traits(far)));
+        let cache = tempfile::tempdir().unwrap();
+        assert!(fetched(&store, cache.path()) > 5);
+        // The marker and the key slot: neither is kept.
+        assert_eq!(fetched(&store, cache.path()), 2);
+    }
 }

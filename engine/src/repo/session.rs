@@ -78,9 +78,8 @@ pub(crate) fn adopt(repo: &IndexedRepository) -> Result<usize> {
     let journals = dead_journals(repo);
     let mut packs = Vec::new();
     for name in journals.iter().flat_map(|(_, names)| names) {
-        let hash = match name.meaning() {
-            Some(Meaning::DataPack(hash) | Meaning::MetadataPack(hash)) => hash,
-            _ => continue,
+        let Some(Meaning::DataPack(hash) | Meaning::MetadataPack(hash)) = name.meaning() else {
+            continue;
         };
         if !known.contains(&hash)
             && let Ok(found) = blobs::read_directory(repo, name)

@@ -10,12 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use repo_format::ObjectName;
 
-use super::{Cause, Error, Listed, Put, Result, Store};
+use super::{Cause, Error, Listed, Put, Result, Store, Traits};
 
 /// A store in memory; `clone` gives another handle to the same objects.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     objects: Arc<RwLock<Objects>>,
+    traits: Traits,
 }
 
 #[derive(Clone, Default)]
@@ -32,7 +33,12 @@ impl MemoryStore {
 
     /// Makes a second store with the objects of now; later writes to one do not reach the other.
     pub fn copy(&self) -> Self {
-        Self { objects: Arc::new(RwLock::new(self.read().clone())) }
+        Self { objects: Arc::new(RwLock::new(self.read().clone())), traits: self.traits }
+    }
+
+    /// The same objects in a store that says so of itself.
+    pub fn with_traits(self, traits: Traits) -> Self {
+        Self { traits, ..self }
     }
 
     /// Pins the clock that stamps the objects written from now on, in milliseconds since 1970;
@@ -111,6 +117,10 @@ impl Store for MemoryStore {
     fn delete(&self, name: &ObjectName) -> Result<()> {
         self.write().by_name.remove(name);
         Ok(())
+    }
+
+    fn traits(&self) -> Traits {
+        self.traits
     }
 
     fn describe(&self) -> String {

@@ -93,8 +93,7 @@ fn a_second_run_reads_no_file_and_stores_next_to_nothing() {
     let store = MemoryStore::new();
     let repo = repository(&store, None);
     // The clock of the repository stands well after the files were written.
-    let mut ambient = Ambient::default();
-    ambient.clock = Arc::new(Later);
+    let ambient = Ambient { clock: Arc::new(Later), ..Ambient::default() };
     let indexed = repo.load_index(&ambient).unwrap();
     backup(&indexed, &options(folder.path()), &ambient).unwrap();
     let before = store.total_bytes();

@@ -83,7 +83,7 @@ impl Merge {
             &mut self.memory,
             &mut self.runs,
             &mut self.run_lengths,
-            &self.folder,
+            self.folder.as_deref(),
             count,
             places,
         )
@@ -106,7 +106,7 @@ impl Merge {
             &mut self.memory,
             &mut self.runs,
             &mut self.run_lengths,
-            &self.folder,
+            self.folder.as_deref(),
             count,
             places,
         )
@@ -125,7 +125,7 @@ impl Merge {
         memory: &mut Vec<Place>,
         runs: &mut Option<BufWriter<File>>,
         run_lengths: &mut Vec<usize>,
-        folder: &Option<std::path::PathBuf>,
+        folder: Option<&Path>,
         count: usize,
         places: impl Iterator<Item = Place>,
     ) -> io::Result<()> {
@@ -135,7 +135,7 @@ impl Merge {
         }
         let writer = match runs {
             Some(writer) => writer,
-            None => runs.insert(BufWriter::with_capacity(1 << 20, unnamed(folder.as_deref())?)),
+            None => runs.insert(BufWriter::with_capacity(1 << 20, unnamed(folder)?)),
         };
         let mut write_run = |places: &mut dyn Iterator<Item = Place>| -> io::Result<()> {
             let mut length = 0;

@@ -11,6 +11,8 @@ mod load;
 mod mapped;
 mod merge;
 mod segment;
+#[cfg(any(test, feature = "testkit"))]
+pub mod synthetic;
 mod table;
 
 pub(crate) use load::{Reading, load, load_afresh};

@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn a_crowd_of_close_ids_is_searched_too() {
         let mut places: Vec<Place> = (0..5000).map(place).collect();
-        for (n, place) in places.iter_mut().enumerate() {
+        for (n, place) in (0_u16..).zip(&mut places) {
             place.entry.id.0[..30].fill(7);
-            place.entry.id.0[30..].copy_from_slice(&(n as u16).to_be_bytes());
+            place.entry.id.0[30..].copy_from_slice(&n.to_be_bytes());
         }
         let ids: Vec<BlobId> = places.iter().map(|place| place.entry.id).collect();
         let table = Table::in_memory(places, vec![], vec![], vec![]);

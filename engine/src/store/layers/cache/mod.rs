@@ -62,23 +62,21 @@ impl<S: Store> Cache<S> {
     }
 
     /// Drops the copies below `prefix` that are not in `listed`, a listing of the store for that
-    /// prefix; returns how many.
+    /// prefix.
     ///
-    /// Without this, copies of objects that were pruned elsewhere stay.
-    pub fn retain(&self, prefix: &str, listed: &[Listed]) -> u64 {
-        let Some(copies) = &self.copies else { return 0 };
+    /// Every listing of a whole kept folder does this, so that copies of objects that were deleted
+    /// elsewhere do not stay.
+    fn retain(&self, prefix: &str, listed: &[Listed]) {
+        let Some(copies) = &self.copies else { return };
         let there: HashSet<(&ObjectName, u64)> =
             listed.iter().map(|object| (&object.name, object.bytes)).collect();
-        let mut dropped = 0;
         for copy in copies.list(prefix).unwrap_or_default() {
             if !there.contains(&(&copy.name, copy.bytes)) {
                 self.forget(&copy.name);
-                dropped += 1;
             }
         }
         // An hour is longer than any write of a copy takes.
         let _ = copies.remove_stale_temporaries(3600);
-        dropped
     }
 
     fn checked(&self) -> MutexGuard<'_, HashSet<ObjectName>> {
@@ -206,7 +204,11 @@ impl<S: Store> Store for Cache<S> {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        self.inner.list(prefix)
+        let listed = self.inner.list(prefix)?;
+        if KEPT.contains(&prefix) {
+            self.retain(prefix, &listed);
+        }
+        Ok(listed)
     }
 
     fn delete(&self, name: &ObjectName) -> Result<()> {
