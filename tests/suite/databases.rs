@@ -1,5 +1,5 @@
-//! Proves that databases come back as they were captured, that an hour costs about what changed, and
-//! that no failed capture passes for a snapshot.
+//! Proves that databases come back as they were captured, that an hour costs about what changed,
+//! and that no failed capture passes for a snapshot.
 
 use std::ffi::OsString;
 use std::path::Path;

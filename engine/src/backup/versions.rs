@@ -1,8 +1,8 @@
 //! Which earlier snapshot the versions of files in a new one are stored against.
 //!
 //! Versions stand on each other like the digits of a number to the base eight: the version of
-//! ordinal `n` on the one that has the lowest digit of `n` other than zero one lower. So hundreds of
-//! versions are a few steps deep, and no version is stored in full only because a chain is long.
+//! ordinal `n` on the one that has the lowest digit of `n` other than zero one lower. So hundreds
+//! of versions are a few steps deep, and none is stored in full only because a chain is long.
 
 use std::collections::{HashMap, HashSet};
 

@@ -20,7 +20,7 @@ const ANY_DEPTH: u8 = u8::MAX;
 pub(super) struct Standing {
     /// Whether a blob can be had from a place below a depth.
     sound: HashMap<([u8; 16], u8), bool>,
-    /// Blobs whose loss was put down to the packs that had them, and the depths they were wanted at.
+    /// Blobs whose loss was put down to the packs that had them, and below which depths.
     blamed: HashSet<([u8; 16], u8)>,
 }
 

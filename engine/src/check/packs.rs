@@ -180,7 +180,7 @@ impl<'a> Reading<'a> {
             Err(Failure::Own(error)) => Err(error),
             Err(Failure::Base(error)) => {
                 self.run.goes_on(error)?;
-                scratch.opener.authenticate(repo, located, frame)
+                blobs::unseal(repo, located, frame).map(|_| ())
             }
         }
     }

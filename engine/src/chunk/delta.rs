@@ -1,4 +1,4 @@
-//! Deltas: a zstd frame of a blob that was made with the bytes of its bases as raw prefix. SPEC 5.4.
+//! Deltas: a zstd frame of a blob, made with the bytes of its bases as raw prefix. SPEC 5.4.
 //!
 //! The window is always said: left to the level it would be too short, and the bases would fall out
 //! of it unnoticed, at fifty times the bytes.

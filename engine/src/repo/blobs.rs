@@ -38,7 +38,7 @@ impl FrameReader {
         plain: &mut Vec<u8>,
     ) -> Result<()> {
         let entry = &located.entry;
-        let encoded = self.unseal(repo, located, frame)?;
+        let encoded = unseal(repo, located, frame)?;
         let decoded = if entry.encoding == pack::encoding::DELTA {
             delta::decode(base, encoded, entry.plain_bytes, plain)
         } else {
@@ -51,31 +51,30 @@ impl FrameReader {
         }
         Ok(())
     }
+}
 
-    /// Opens a frame, in place, to its encoded bytes.
-    pub(crate) fn unseal<'a>(
-        &self,
-        repo: &Repository,
-        located: &Located,
-        frame: &'a mut [u8],
-    ) -> Result<&'a [u8]> {
-        let entry = &located.entry;
-        if entry.encoding > pack::encoding::DELTA || entry.envelope != 0 {
-            let what = format!("blob {} has an encoding that this program lacks", entry.id.short());
-            return Err(Error::new(Kind::NewerFormat, what));
-        }
-        let keys = repo.keys.epoch(located.pack.epoch)?;
-        let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
-        let context = pack::blob_context(
-            repo.id(),
-            entry.id,
-            entry.kind,
-            entry.encoding,
-            entry.plain_bytes,
-            &located.bases,
-        );
-        Ok(open_frame(frame, key, entry.id, &context)?)
+/// Opens a frame, in place, to its encoded bytes.
+pub(crate) fn unseal<'a>(
+    repo: &Repository,
+    located: &Located,
+    frame: &'a mut [u8],
+) -> Result<&'a [u8]> {
+    let entry = &located.entry;
+    if entry.encoding > pack::encoding::DELTA || entry.envelope != 0 {
+        let what = format!("blob {} has an encoding that this program lacks", entry.id.short());
+        return Err(Error::new(Kind::NewerFormat, what));
     }
+    let keys = repo.keys.epoch(located.pack.epoch)?;
+    let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
+    let context = pack::blob_context(
+        repo.id(),
+        entry.id,
+        entry.kind,
+        entry.encoding,
+        entry.plain_bytes,
+        &located.bases,
+    );
+    Ok(open_frame(frame, key, entry.id, &context)?)
 }
 
 /// Name of the object of a pack.

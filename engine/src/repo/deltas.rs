@@ -125,16 +125,6 @@ impl Opener {
         self.open_within(repo, bases, located, frame, plain, &mut Allowance::new())
     }
 
-    /// Says whether a frame is the one that was written, without decoding it.
-    pub(crate) fn authenticate(
-        &self,
-        repo: &Repository,
-        located: &Located,
-        frame: &mut [u8],
-    ) -> Result<()> {
-        self.frames.unseal(repo, located, frame).map(|_| ())
-    }
-
     /// Plain bytes of a blob that something is to stand on.
     pub(crate) fn base(
         &mut self,

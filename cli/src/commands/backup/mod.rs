@@ -25,6 +25,7 @@ use request::Request;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
     /// Files, folders, and databases as sqlite:PATH
     #[arg(value_name = "SOURCE", required_unless_present_any = ["stdin", "commands", "files_from"])]

@@ -1,4 +1,4 @@
-//! Versions of files that are stored against earlier ones: what they cost, and that each comes back.
+//! Versions of files that stand on earlier ones: what they cost, and that each comes back.
 
 use std::collections::BTreeSet;
 use std::fs;
