@@ -38,13 +38,11 @@ pub(super) struct Captures(Mutex<HashMap<Vec<u8>, Meeting>>);
 impl Captures {
     fn meet(&self, stream: &[u8], one: Meeting) -> Option<(Meeting, Meeting)> {
         let mut meetings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match meetings.remove(stream) {
-            Some(other) => Some((one, other)),
-            None => {
-                meetings.insert(stream.to_vec(), one);
-                None
-            }
+        if let Some(other) = meetings.remove(stream) {
+            return Some((one, other));
         }
+        meetings.insert(stream.to_vec(), one);
+        None
     }
 
     fn settle(run: &Run<'_>, scratch: &mut Scratch, met: Option<(Meeting, Meeting)>) -> Result<()> {

@@ -10,7 +10,7 @@ use repo_format::BlobId;
 use repo_format::codec::Bytes;
 use repo_format::content::{Chunker, Extent};
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attributes, Body, Entry, Metadata};
+use repo_format::tree::{Body, Entry, Metadata};
 
 use super::captures;
 use super::earlier::Earlier;
@@ -265,7 +265,11 @@ impl Large {
         run.ambient.progress.done(1, 0);
         let metadata = match &self.from {
             From::File(_, before) => self.file_metadata(run, scratch, before, &ended)?,
-            From::Stream(source) => self.stream_metadata(run, source, size),
+            From::Stream(source) => {
+                run.note_stream(source, size, 0);
+                let now = super::run::time_of(run.ambient.clock.now_ms());
+                Metadata { mode: 0o600, mtime: now, ctime: now, ..Metadata::default() }
+            }
         };
         let entry = Entry {
             name: Bytes(self.name.clone()),
@@ -289,18 +293,6 @@ impl Large {
         let mut metadata = after.metadata(&run.owners);
         metadata.attributes = run.keep_attributes(scratch, ended.attributes.clone())?;
         Ok(metadata)
-    }
-
-    fn stream_metadata(
-        &self,
-        run: &Run<'_>,
-        source: &super::options::Source,
-        bytes: u64,
-    ) -> Metadata {
-        run.note_stream(source, bytes, 0);
-        let now = super::run::time_of(run.ambient.clock.now_ms());
-        let attributes = Attributes::None;
-        Metadata { mode: 0o600, mtime: now, ctime: now, attributes, ..Metadata::default() }
     }
 
     /// Goes on without the file; a stream that fails fails the whole backup.

@@ -64,7 +64,7 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
     }
 
-    let before = parent.as_ref().map_or_else(run::Before::default, |parent| run::Before {
+    let past = parent.as_ref().map_or_else(run::Past::default, |parent| run::Past {
         trusted_before: trusted_before(parent),
         versions: Some(versions::root_to_stand_on(&history, parent)),
         parent_root: Some(parent.snapshot.root),
@@ -72,7 +72,7 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
     let stored_before = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     let settings = pack_settings(&repo, options);
     let mut report = BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
-        let run = run::Run::new(&repo, writer, options, ambient, excludes, before);
+        let run = run::Run::new(&repo, writer, options, ambient, excludes, past);
         let root = read_sources(&run, &roots, parent.as_ref())?;
         run.samples.save(&repo);
         Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))

@@ -28,7 +28,7 @@ use crate::source::files::{Excludes, OwnerNames};
 
 /// What came before: the parent, and what stands with it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Before {
+pub(super) struct Past {
     /// Time before which a change was seen by the parent's run for certain.
     pub(super) trusted_before: Time,
     /// Root of the snapshot whose versions of files new ones are stored against.
@@ -72,9 +72,9 @@ impl<'a> Run<'a> {
         options: &'a Options,
         ambient: &'a Ambient,
         excludes: Excludes,
-        before: Before,
+        past: Past,
     ) -> Self {
-        let Before { trusted_before, versions, parent_root } = before;
+        let Past { trusted_before, versions, parent_root } = past;
         Self {
             repo,
             writer,
