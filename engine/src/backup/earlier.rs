@@ -1,10 +1,12 @@
 //! The earlier version of a file or stream, and which of its chunks a new chunk is stored against.
 //!
-//! Made of pages: the chunk at the same offset. Otherwise the chunks of the earlier version vote by
+//! First those that lie where the new one does, moved by as much as the last chunk that both have.
+//! Where that fails for more than a little of the file, all chunks of the earlier version vote by
 //! the samples that they share with the new one. Without an earlier version, or where it cannot be
 //! had, everything is stored in full; nothing is ever lost by it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use repo_format::BlobId;
@@ -28,14 +30,16 @@ const SAMPLES_MAX: u64 = 512 << 10;
 const COMMON_MAX: usize = 16;
 /// Bases of one delta.
 const BASES_MAX: usize = 4;
-/// Chunks that are not like those at their offsets before pages count as moved.
-const MOVED_MIN: usize = 8;
+/// Share of a version, as one in so many bytes, that must have failed to be like what lay in its
+/// place before a vote is worth reading all of the earlier version.
+const MOVED_SHARE: u64 = 32;
 /// Share of its samples that a chunk must have in common with a base, as one in so many.
 const SHARED_MIN: usize = 25;
 
 #[derive(Debug, Clone, Copy)]
 struct Chunk {
     offset: u64,
+    length: u32,
     id: BlobId,
 }
 
@@ -54,16 +58,22 @@ pub(super) struct Earlier {
     /// By offset.
     chunks: Vec<Chunk>,
     bytes: u64,
+    /// Pages stay where they are.
     is_paged: bool,
+    by_id: HashMap<BlobId, u32>,
     votes: OnceLock<Votes>,
-    /// Chunks for which the one at the same offset was tried, and those for which it did not pay.
-    tried: AtomicUsize,
-    failed: AtomicUsize,
+    /// How much further on than in the new version the last chunk lay that both have.
+    drift: AtomicI64,
+    /// Bytes for which what lay in their place did not pay.
+    failed_bytes: AtomicU64,
 }
 
 impl Earlier {
     /// Finds what was stored under a path, if it can be stood on.
     pub(super) fn find(run: &Run<'_>, path: &[u8], is_paged: bool) -> Option<Self> {
+        if !run.near.has_some() {
+            return None;
+        }
         // What cannot be read is not stood on; whoever restores it is told.
         let found = run.versions.and_then(|root| Self::read(run, root, path).ok().flatten());
         found.map(|earlier| Self { is_paged, ..earlier })
@@ -81,16 +91,24 @@ impl Earlier {
         let mut chunks = Vec::new();
         let mut extents = Extents::new(reader, content, size, 0)?;
         while let Some((offset, extent)) = extents.next(reader)? {
-            if let Extent::Blob { id, .. } = extent {
-                chunks.push(Chunk { offset, id });
+            if let Extent::Blob { id, length } = extent {
+                chunks.push(Chunk { offset, length, id });
             }
             if chunks.len() > CHUNKS_MAX {
                 return Ok(None);
             }
         }
-        let (tried, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let earlier =
-            Self { chunks, bytes: size, is_paged: false, votes: OnceLock::new(), tried, failed };
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let by_id = chunks.iter().enumerate().map(|(at, chunk)| (chunk.id, number(at))).collect();
+        let earlier = Self {
+            chunks,
+            bytes: size,
+            is_paged: false,
+            by_id,
+            votes: OnceLock::new(),
+            drift: AtomicI64::new(0),
+            failed_bytes: AtomicU64::new(0),
+        };
         Ok((!earlier.chunks.is_empty()).then_some(earlier))
     }
 
@@ -103,30 +121,45 @@ impl Earlier {
         at: u64,
         plain: &[u8],
     ) -> Result<BlobId> {
-        let mut choose =
-            |scratch: &mut Scratch, id: BlobId, attempt: usize| match (self.is_paged, attempt) {
-                (true, 0) => self.at(run, scratch, at, plain.len()),
-                (true, 1) if !self.has_moved() => None,
-                (true, 1) | (false, 0) => self.elect(run, scratch, id, plain),
-                _ => None,
-            };
-        run.writer.save_against(scratch, deltas, BlobKind::Data, plain, &mut choose)
+        let mut choose = |scratch: &mut Scratch, id: BlobId, attempt: usize| match attempt {
+            0 => Some(self.in_place(run, scratch, at, plain.len()).unwrap_or_default()),
+            1 if self.has_moved(plain.len()) => self.elect(run, scratch, id, plain),
+            _ => None,
+        };
+        let id = run.writer.save_against(scratch, deltas, BlobKind::Data, plain, &mut choose)?;
+        if !self.is_paged
+            && let Some(known) = self.by_id.get(&id)
+        {
+            let before = self.chunks[*known as usize].offset;
+            self.drift.store(before.cast_signed() - at.cast_signed(), Ordering::Relaxed);
+        }
+        Ok(id)
     }
 
-    /// The chunk at an offset.
-    fn at(&self, run: &Run<'_>, scratch: &mut Scratch, at: u64, bytes: usize) -> Option<Basis> {
-        let place = self.chunks.binary_search_by_key(&at, |chunk| chunk.offset).ok()?;
-        let place = u32::try_from(place).ok()?;
-        self.tried.fetch_add(1, Ordering::Relaxed);
-        // Without a basis the next attempt is asked for.
-        Some(self.basis(run, scratch, &[place], bytes).unwrap_or_default())
+    /// The chunks that lie where the new one does.
+    fn in_place(
+        &self,
+        run: &Run<'_>,
+        scratch: &mut Scratch,
+        at: u64,
+        bytes: usize,
+    ) -> Option<Basis> {
+        let start = at.saturating_add_signed(self.drift.load(Ordering::Relaxed));
+        let end = if self.is_paged { start + 1 } else { start.saturating_add(bytes as u64) };
+        let first = self.chunks.partition_point(|it| it.offset + u64::from(it.length) <= start);
+        let chosen: Vec<u32> = (first..self.chunks.len())
+            .take_while(|&number| self.chunks[number].offset < end)
+            .take(BASES_MAX)
+            .filter_map(|number| u32::try_from(number).ok())
+            .collect();
+        self.basis(run, scratch, &chosen, bytes)
     }
 
-    /// Says whether pages lie elsewhere than before, told that one more chunk is not like the one
-    /// at its offset: only then is a vote among all chunks worth reading them.
-    fn has_moved(&self) -> bool {
-        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
-        failed >= MOVED_MIN && failed * 2 > self.tried.load(Ordering::Relaxed)
+    /// Says whether content lies elsewhere than before, told that so many bytes more are not like
+    /// what lay in their place.
+    fn has_moved(&self, bytes: usize) -> bool {
+        let failed = self.failed_bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        failed.saturating_mul(MOVED_SHARE) >= self.bytes
     }
 
     /// The chunks that share the most samples with the new one.

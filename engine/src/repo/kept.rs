@@ -98,6 +98,11 @@ impl<'a> NearBases<'a> {
         let is_remote = repo.store.traits().is_remote;
         Self { repo, is_remote, kept: KeptPacks::of(repo) }
     }
+
+    /// Says whether there may be any.
+    pub(crate) const fn has_some(&self) -> bool {
+        !self.is_remote || self.kept.is_some()
+    }
 }
 
 impl Bases for NearBases<'_> {
