@@ -36,9 +36,8 @@ fn source(word: &OsStr) -> Result<Source, Failure> {
     if let Some(path) = text.strip_prefix("sqlite:") {
         return sqlite_source(path);
     }
-    let scheme = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-        Some((scheme, _)) => scheme,
-        None => return Ok(Source::Path(word.into())),
+    let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
+        return Ok(Source::Path(word.into()));
     };
     // The rest of the word may hold a password, so it is never shown.
     let is_known = scheme.starts_with("bucket+") || NOT_BUILT.contains(&scheme);
