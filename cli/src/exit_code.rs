@@ -49,6 +49,24 @@ impl ExitCode {
             Self::Interrupted => 130,
         }
     }
+
+    /// The code of a number that another run of this program ended with.
+    pub(crate) fn of(number: u8) -> Option<Self> {
+        let all = [
+            Self::Done,
+            Self::Failed,
+            Self::Usage,
+            Self::SourceUnreadable,
+            Self::Damage,
+            Self::NoRepository,
+            Self::Password,
+            Self::NewerFormat,
+            Self::Setting,
+            Self::Refused,
+            Self::Interrupted,
+        ];
+        all.into_iter().find(|code| code.number() == number)
+    }
 }
 
 /// What a kind of error means to a script and to a person.

@@ -55,7 +55,11 @@ impl Context {
 
     /// Opens the repository.
     pub(crate) fn repository(&self) -> Result<Repository, Failure> {
-        let store = self.store()?;
+        self.repository_in(self.store()?)
+    }
+
+    /// Opens the repository in a store.
+    pub(crate) fn repository_in(&self, store: Arc<dyn Store>) -> Result<Repository, Failure> {
         let secret = self.settings.secret.read(&Terminal)?;
         let settings = OpenSettings {
             cache: self.settings.cache.clone(),

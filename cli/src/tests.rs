@@ -53,6 +53,7 @@ fn without_a_repository_every_command_says_so_and_ends_with_20() {
         &["dump", "latest", "/a"],
         &["cat", "config"],
         &["restore", "latest", "--target", "/t"],
+        &["mount", "/m"],
         &["check"],
         &["repair", "index"],
         &["key", "list"],
@@ -97,7 +98,9 @@ fn completions_and_man_pages_are_made() {
     let path = folder.path().join("man");
     let (code, _, err) = strongroom(&["generate", "man", path.to_str().unwrap()], &[]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for page in ["strongroom.1", "strongroom-backup.1", "strongroom-key-add.1"] {
+    for page in
+        ["strongroom.1", "strongroom-backup.1", "strongroom-mount.1", "strongroom-key-add.1"]
+    {
         assert!(path.join(page).exists(), "{page}");
     }
 }

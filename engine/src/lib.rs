@@ -1,6 +1,10 @@
 //! The strongroom engine: stores, keys, chunks, index, history, and the verbs that stand on them.
 #![deny(unsafe_code)]
 
+#[macro_use]
+#[doc(hidden)]
+pub mod planted;
+
 pub mod ambient;
 pub mod backup;
 pub mod browse;

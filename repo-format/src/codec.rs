@@ -4,13 +4,16 @@
 //! that writing the value again would give.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{DecodeError, Reason, Result};
 use crate::limits;
 
+/// What the errors of a list or text that is too long end with.
+const OVER_LIMIT: &str = "over the limit";
 /// Most bytes of one encoded record; far above any real one.
 const RECORD_LIMIT: usize = 64 << 20;
 
@@ -66,6 +69,8 @@ fn reason_of(error: &bincode::error::DecodeError) -> Reason {
         E::LimitExceeded => Reason::OverLimit,
         // What serde's derive says of an enum index that this version lacks.
         E::OtherString(text) if text.contains("variant index") => Reason::Unsupported,
+        // What the types of this crate say.
+        E::OtherString(text) if text.contains(OVER_LIMIT) => Reason::OverLimit,
         _ => Reason::Invalid,
     }
 }
@@ -97,6 +102,32 @@ where
         Some((&found, rest)) if found == version => decode(record, rest),
         Some(_) => Err(DecodeError::new(record, 0, Reason::Unsupported)),
     }
+}
+
+/// Deserializes a list of at most `MAX` items; a longer one is refused before any is read.
+pub(crate) fn list_at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Bounded<T, const MAX: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX} items")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            if items.size_hint().is_some_and(|count| count > MAX) {
+                return Err(de::Error::custom(format!("a list {OVER_LIMIT}")));
+            }
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
 }
 
 /// Bytes of any length: a `u64` length, then the bytes.
@@ -187,7 +218,7 @@ impl<'de> Deserialize<'de> for Text {
             }
             fn visit_borrowed_bytes<E: de::Error>(self, bytes: &'de [u8]) -> Result<Text, E> {
                 if bytes.len() > limits::TEXT_BYTES_MAX {
-                    return Err(E::custom("text over the limit"));
+                    return Err(E::custom(format!("a text {OVER_LIMIT}")));
                 }
                 let text = std::str::from_utf8(bytes).map_err(E::custom)?;
                 Ok(Text(text.to_owned()))
@@ -243,6 +274,18 @@ mod tests {
         assert_eq!(decode::<Known>("known", &[1]).unwrap_err().reason, Reason::Unsupported);
         assert_eq!(decode::<Option<u8>>("option", &[2]).unwrap_err().reason, Reason::Invalid);
         assert!(matches!(decode::<Known>("known", &[0]), Ok(Known::One)));
+    }
+
+    #[test]
+    fn a_list_over_its_limit_is_refused_before_its_items_are_read() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Few(#[serde(deserialize_with = "list_at_most::<_, _, 2>")] Vec<u64>);
+        assert_eq!(decode::<Few>("few", &[2, 7, 8]).unwrap(), Few(vec![7, 8]));
+        // The second item of the longer list would be refused as it is spelt.
+        let error = decode::<Few>("few", &[3, 7, 255, 8]).unwrap_err();
+        assert_eq!(error.reason, Reason::OverLimit);
+        let error = decode::<Text>("text", &[vec![251, 0x88, 0x13], vec![b'x'; 5000]].concat());
+        assert_eq!(error.unwrap_err().reason, Reason::OverLimit);
     }
 
     #[test]

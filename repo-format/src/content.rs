@@ -43,6 +43,7 @@ pub enum Content {
         /// How the file was cut.
         chunker: Chunker,
         /// The extents.
+        #[serde(deserialize_with = "codec::list_at_most::<_, _, { limits::EXTENTS_MAX }>")]
         extents: Vec<Extent>,
     },
     /// In a tree of content list nodes.
@@ -156,7 +157,10 @@ fn check_extents(extents: &[Extent]) -> Result<u64> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListNode {
     /// Extents, in file order; at least one.
-    Leaf(Vec<Extent>),
+    Leaf(
+        #[serde(deserialize_with = "codec::list_at_most::<_, _, { limits::EXTENTS_MAX }>")]
+        Vec<Extent>,
+    ),
     /// Nodes of one level lower, in file order; at least one.
     Inner {
         /// Distance to the leaves; at least 1.

@@ -12,6 +12,9 @@
 pub mod code;
 pub mod compare;
 pub mod everything;
+pub mod in_memory;
+pub mod manifest;
+pub mod mount;
 pub mod objects;
 pub mod output;
 pub mod process;
@@ -24,6 +27,7 @@ pub mod walker;
 pub mod world;
 
 pub use compare::assert_same_tree;
+pub use mount::Mount;
 pub use output::Output;
 pub use process::is_root;
 pub use tree::Tree;

@@ -64,6 +64,13 @@ impl World {
         self
     }
 
+    /// Gives a path to the user of the world, where that is another one.
+    pub fn give(&self, path: &Path) {
+        if let Some(user) = self.user {
+            rustix::fs::chown(path, Some(rustix::fs::Uid::from_raw(user)), None).unwrap();
+        }
+    }
+
     /// A path in the folder of the world.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)

@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 4] = [
 ];
 
 /// Small files that every room of the engine may use.
-const SHARED: [&str; 4] = ["ambient", "error", "finding", "records"];
+const SHARED: [&str; 5] = ["ambient", "error", "finding", "planted", "records"];
 /// Floor 1: each knows nothing but itself and the shared files.
 const FLOOR_1: [&str; 5] = ["chunk", "crypto", "source", "store", "target"];
 /// Floor 2.
@@ -217,6 +217,41 @@ fn rooms_of_the_engine_use_only_what_is_below_them() {
     }
     let shown: Vec<_> = wrong.iter().map(|(arrow, path)| format!("{arrow} ({path})")).collect();
     assert!(wrong.is_empty(), "rooms that look up or aside:\n  {}", shown.join("\n  "));
+}
+
+#[test]
+fn what_ships_has_no_planted_faults() {
+    // The feature is declared in one place and asked for by tests alone.
+    for path in ["repo-format", "engine", "mount", "cli"] {
+        let manifest = read(format!("{path}/Cargo.toml"));
+        let lines = manifest.lines().filter(|line| has_word(without_hash(line), "testkit"));
+        let found: Vec<&str> = lines.collect();
+        let expected: &[&str] = if path == "engine" { &["testkit = []"] } else { &[] };
+        assert_eq!(found, expected, "{path}/Cargo.toml");
+    }
+    // Without it, all that is left of the planted faults is a macro that says `false`.
+    let gate = "#[cfg(any(test, feature = \"testkit\"))]";
+    let text = read("engine/src/planted.rs");
+    let never = "#[cfg(not(any(test, feature = \"testkit\")))]\nmacro_rules! planted {\n    \
+                 ($fault:ident) => {\n        false\n    };\n}\n";
+    assert!(text.contains(never));
+    let items: Vec<usize> = text
+        .match_indices('\n')
+        .map(|(at, _)| at + 1)
+        .filter(|&at| {
+            ["macro_rules!", "pub ", "mod ", "static ", "fn ", "use "]
+                .iter()
+                .any(|word| text[at..].starts_with(word))
+        })
+        .filter(|&at| !text[..at].trim_end().ends_with(gate))
+        .collect();
+    let never = text.find(never).unwrap();
+    assert!(items.iter().all(|&at| (never..never + 80).contains(&at)), "an item without its gate");
+}
+
+/// A line of a manifest without its comment.
+fn without_hash(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default()
 }
 
 #[test]

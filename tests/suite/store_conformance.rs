@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::store::conformance::run_all;
 use engine::store::faulty::Faulty;
-use engine::store::layers::{Cache, Limits, Retry, RetryPolicy, Throttle, Trace};
+use engine::store::layers::{Cache, Deadline, Limits, Retry, RetryPolicy, Throttle, Trace};
 use engine::store::{CreateOnly, LocalStore, MemoryStore, Store, probe};
 use strongroom_tests::objects;
 use strongroom_tests::servers::{Moto, S3, S3sFs};
@@ -17,12 +17,14 @@ fn conforms(store: &dyn Store) {
 }
 
 /// Every layer over a store that this makes, and all of them at once.
-fn layers_conform<S: Store>(make: impl Fn() -> S) {
+fn layers_conform<S: Store + 'static>(make: impl Fn() -> S) {
     let folder = tempfile::tempdir().unwrap();
     let patient = RetryPolicy::default();
     conforms(&Trace::new(make()));
     conforms(&Throttle::new(make(), Limits::default()));
     conforms(&Retry::with_wait(make(), patient, |_: Duration| {}));
+    let long = Duration::from_mins(10);
+    conforms(&Deadline::new(std::sync::Arc::new(make()), long, Duration::ZERO));
     conforms(&Cache::new(make(), &folder.path().join("one")));
     conforms(&all_layers(make(), &folder.path().join("all")));
 }

@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 mod load;
 pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod snapshots;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Cat(cat::Args),
     /// Write a snapshot, or a path of one, below a folder
     Restore(restore::Args),
+    /// Show snapshots as folders, read only
+    Mount(mount::Args),
     /// Check that everything is there and sound
     Check(check::Args),
     /// Mend what can be mended
@@ -75,6 +78,7 @@ impl Command {
             Self::Dump(_) => "dump",
             Self::Cat(_) => "cat",
             Self::Restore(_) => "restore",
+            Self::Mount(_) => "mount",
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
             Self::Key(_) => "key",
@@ -98,6 +102,7 @@ impl Command {
             Self::Dump(args) => dump::run(&args, context),
             Self::Cat(args) => cat::run(&args, context),
             Self::Restore(args) => restore::run(&args, context),
+            Self::Mount(args) => mount::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
             Self::Key(args) => key::run(&args, context),

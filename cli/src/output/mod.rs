@@ -200,7 +200,13 @@ impl Output {
         *lock(&self.step)
     }
 
-    fn flush(&self) {
+    /// Repeats a line of another run of this program as it is.
+    pub(crate) fn relay(&self, line: &str) {
+        self.to_out(|out| writeln!(out, "{line}"));
+    }
+
+    /// Makes sure that a reader sees now what was written so far.
+    pub(crate) fn flush(&self) {
         self.to_out(|out| out.flush());
     }
 

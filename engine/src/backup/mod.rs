@@ -75,6 +75,14 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
         let run = run::Run::new(&repo, writer, options, ambient, excludes, past);
         let root = read_sources(&run, &roots, parent.as_ref())?;
         run.samples.save(&repo);
+        if planted!(SnapshotBeforePacks) {
+            let early = report_of(&run, root, parent.as_ref());
+            let snapshot = Box::new(snapshot_of(&early, options, &sources, ambient));
+            let mut history = history.clone();
+            let event = Event::Snapshot(snapshot);
+            let id = history.commit(&repo, event, 0, &options.actor, ambient)?;
+            return Ok((Report { snapshot: Some(id), ..early }, run.take_statistics(writer)));
+        }
         Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
     })
     .map(|(mut report, statistics)| {
@@ -88,12 +96,15 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
     // The last packs are stored only when the writer is done.
     let stored = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     report.statistics.bytes_stored = stored.saturating_sub(stored_before);
-    if !options.is_dry_run {
+    if !options.is_dry_run && !planted!(SnapshotBeforePacks) {
         let snapshot = snapshot_of(&report, options, &sources, ambient);
         let event = Event::Snapshot(Box::new(snapshot));
         let retain_until = options.retain_until_ms;
         report.snapshot =
             Some(history.commit(&repo, event, retain_until, &options.actor, ambient)?);
+        if planted!(SnapshotBeforeIndex) {
+            session::adopt(&repo)?;
+        }
     }
     Ok(report)
 }

@@ -40,9 +40,20 @@ impl<V> std::fmt::Debug for Cache<V> {
 }
 
 /// Mark of a load under way; taken back however the load ends.
-struct Loading<'a, V> {
+pub(super) struct Loading<'a, V> {
     cache: &'a Cache<V>,
     id: BlobId,
+}
+
+impl<V> Loading<'_, V> {
+    /// Keeps what was loaded, where it fits, and ends the load.
+    pub(super) fn finish(self, value: V, bytes: usize) -> Arc<V> {
+        let value = Arc::new(value);
+        if bytes <= self.cache.budget_bytes {
+            self.cache.lock().insert(self.id, &value, bytes, self.cache.budget_bytes);
+        }
+        value
+    }
 }
 
 impl<V> Drop for Loading<'_, V> {
@@ -74,6 +85,21 @@ impl<V> Cache<V> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins a load of its own; none where the thing is there, or is being loaded.
+    pub(super) fn begin(&self, id: BlobId) -> Option<Loading<'_, V>> {
+        let mut state = self.lock();
+        let is_wanted = !state.slots.contains_key(&id) && state.loading.insert(id);
+        drop(state);
+        // Made only where the mark is ours, since dropping it takes the mark back.
+        is_wanted.then(|| Loading { cache: self, id })
+    }
+
+    /// Says whether the thing is there, or is being loaded.
+    pub(super) fn is_coming(&self, id: BlobId) -> bool {
+        let state = self.lock();
+        state.slots.contains_key(&id) || state.loading.contains(&id)
+    }
+
     /// Gives the thing of a blob, from the cache or from `load`, which also says how many bytes it
     /// takes.
     pub fn get_or_load(
@@ -94,12 +120,7 @@ impl<V> Cache<V> {
         drop(state);
         let loading = Loading { cache: self, id };
         let (value, bytes) = load()?;
-        let value = Arc::new(value);
-        if bytes <= self.budget_bytes {
-            self.lock().insert(id, &value, bytes, self.budget_bytes);
-        }
-        drop(loading);
-        Ok(value)
+        Ok(loading.finish(value, bytes))
     }
 }
 

@@ -4,13 +4,20 @@
 //! Nothing here writes to the store but [`tags`]. Every byte that is given out comes from a blob
 //! whose keyed name was checked; what cannot be read is an error that names it, never other bytes.
 
+pub mod ahead;
 pub mod cache;
 pub mod cat;
+pub mod catalog;
 pub mod diff;
 pub mod dump;
 pub mod find;
 pub mod history;
+pub mod links;
+pub mod place;
+pub mod proof;
+pub mod range;
 pub mod snapshots;
+pub mod standing;
 pub mod stats;
 pub mod tags;
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! Symbolic links are never followed. A lookup reads one node a level, a range only the blobs that
 //! cover it; what was read is kept in bounded caches that several views may share.
 
+use std::collections::HashMap;
 use std::mem::size_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use repo_format::BlobId;
-use repo_format::content::{Content, Extent, ListNode};
+use repo_format::content::{Extent, ListNode};
 use repo_format::pack::BlobKind;
 use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metadata, Node, Time};
 
@@ -15,17 +16,25 @@ use super::cache::Cache;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::repo::IndexedRepository;
 use crate::repo::blobs::BlobReader;
+use crate::repo::deltas::Opener;
 use crate::repo::history::Taken;
 
 /// Bytes that the caches of a view hold, unless said otherwise.
 pub const CACHE_BYTES: usize = 64 << 20;
 
+/// Most long files whose bytes outside holes are remembered.
+const COUNTS_MAX: usize = 100_000;
+
 /// What was read lately: opened nodes and plain blobs.
 #[derive(Debug)]
 pub struct Caches {
     nodes: Cache<Node>,
-    lists: Cache<ListNode>,
-    blobs: Cache<Vec<u8>>,
+    pub(super) lists: Cache<ListNode>,
+    pub(super) blobs: Cache<Vec<u8>>,
+    /// Decompressors that are not at work, to be used again.
+    idle: Mutex<Vec<Opener>>,
+    /// Bytes outside holes of long files, by content list.
+    outside_holes: Mutex<HashMap<BlobId, u64>>,
 }
 
 impl Caches {
@@ -36,7 +45,37 @@ impl Caches {
             nodes: Cache::new(share),
             lists: Cache::new(share / 2),
             blobs: Cache::new(budget_bytes - share - share / 2),
+            idle: Mutex::default(),
+            outside_holes: Mutex::default(),
         }
+    }
+
+    pub(super) fn outside_holes(&self, root: BlobId) -> Option<u64> {
+        let known = self.outside_holes.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&root).copied()
+    }
+
+    pub(super) fn set_outside_holes(&self, root: BlobId, bytes: u64) {
+        let mut known = self.outside_holes.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= COUNTS_MAX {
+            known.clear();
+        }
+        known.insert(root, bytes);
+    }
+
+    /// Lends a reader to `read`, one that was used before if there is one.
+    pub(super) fn with_reader<T>(
+        &self,
+        repo: &IndexedRepository,
+        read: impl FnOnce(&mut BlobReader<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let opener = idle().pop();
+        let opener = opener.map_or_else(Opener::new, Ok)?;
+        let mut reader = BlobReader::with_opener(repo, opener);
+        let result = read(&mut reader);
+        idle().push(reader.into_opener());
+        result
     }
 
     /// Bytes that are held.
@@ -146,9 +185,9 @@ impl View {
     }
 
     /// Reads a blob that is not kept.
-    fn load(&self, id: BlobId, kind: BlobKind) -> Result<Vec<u8>> {
+    pub(super) fn load(&self, id: BlobId, kind: BlobKind) -> Result<Vec<u8>> {
         let mut plain = Vec::new();
-        BlobReader::new(&self.repo)?.read(id, kind, &mut plain)?;
+        self.caches.with_reader(&self.repo, |reader| reader.read(id, kind, &mut plain))?;
         Ok(plain)
     }
 
@@ -245,148 +284,7 @@ impl View {
 
     /// Reads the extended attributes of an entry.
     pub fn attributes(&self, entry: &Entry) -> Result<Vec<Attribute>> {
-        read_attributes(&mut BlobReader::new(&self.repo)?, &entry.metadata.attributes)
+        self.caches
+            .with_reader(&self.repo, |reader| read_attributes(reader, &entry.metadata.attributes))
     }
-
-    /// Reads at most `length` bytes of a file from `offset`; fewer only where the file ends.
-    ///
-    /// # Errors
-    /// [`Kind::InvalidSetting`] for what is not a file; [`Kind::Damaged`] naming the blob.
-    pub fn read_at(&self, entry: &Entry, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let Body::File { size, content, .. } = &entry.body else {
-            let what = format!("{} is not a file", super::shown(&entry.name));
-            return Err(Error::new(Kind::InvalidSetting, what));
-        };
-        self.read_content(content, *size, offset, length)
-    }
-
-    /// Reads at most `length` bytes of a content of `size` bytes from `offset`.
-    pub fn read_content(
-        &self,
-        content: &Content,
-        size: u64,
-        offset: u64,
-        length: usize,
-    ) -> Result<Vec<u8>> {
-        let end = offset.saturating_add(length as u64).min(size);
-        let count = usize::try_from(end.saturating_sub(offset)).unwrap_or(length);
-        let mut out = vec![0; count];
-        if count == 0 {
-            return Ok(out);
-        }
-        if let Content::Inline(bytes) = content {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let part = start.checked_add(count).and_then(|end| bytes.get(start..end));
-            let part = part.ok_or_else(|| Error::new(Kind::Damaged, "a file is too short"))?;
-            out.copy_from_slice(part);
-            return Ok(out);
-        }
-        let mut covered = offset;
-        for (at, extent) in self.extents(content, size, offset, end)? {
-            let extent_end = at.saturating_add(extent.length()).min(end);
-            let start = at.max(offset);
-            if start != covered {
-                return Err(Error::new(Kind::Damaged, "the extents of a file leave a gap"));
-            }
-            covered = extent_end;
-            // Where there is no blob there are zeros, and `out` holds them already.
-            if let Some(id) = extent.blob() {
-                let plain = self.blob(id)?;
-                let part = part_of(extent, &plain)?;
-                let (from, to) = (index(start - at), index(extent_end - at));
-                out[index(start - offset)..index(extent_end - offset)]
-                    .copy_from_slice(&part[from..to]);
-            }
-        }
-        if covered == end {
-            Ok(out)
-        } else {
-            Err(Error::new(Kind::Damaged, "the extents of a file end before the file"))
-        }
-    }
-
-    fn blob(&self, id: BlobId) -> Result<Arc<Vec<u8>>> {
-        self.caches.blobs.get_or_load(id, || {
-            let plain = self.load(id, BlobKind::Data)?;
-            let bytes = plain.capacity();
-            Ok((plain, bytes))
-        })
-    }
-
-    /// Extents that touch the bytes from `from` to `to`, in order, each with its offset.
-    fn extents(
-        &self,
-        content: &Content,
-        size: u64,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<(u64, Extent)>> {
-        let mut found = Vec::new();
-        let mut pending = match content {
-            Content::Inline(_) => Vec::new(),
-            Content::Extents { extents, .. } => {
-                touching(extents, 0, from, to, &mut found);
-                Vec::new()
-            }
-            Content::List { root, .. } => vec![(*root, None, 0, size)],
-        };
-        while let Some((id, level, at, bytes)) = pending.pop() {
-            let list = self.list_node(id)?;
-            let found_level = match &*list {
-                ListNode::Leaf(_) => 0,
-                ListNode::Inner { level, .. } => *level,
-            };
-            if level.is_some_and(|level| level != found_level) || list.bytes() != bytes {
-                let what = format!("content list {} does not fit the file", id.short());
-                return Err(Error::new(Kind::Damaged, what));
-            }
-            match &*list {
-                ListNode::Leaf(extents) => touching(extents, at, from, to, &mut found),
-                ListNode::Inner { level, children } => {
-                    let mut start = at.saturating_add(bytes);
-                    for child in children.iter().rev() {
-                        let end = start;
-                        start = start.saturating_sub(child.bytes);
-                        if start < to && end > from {
-                            pending.push((child.id, Some(level - 1), start, child.bytes));
-                        }
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    fn list_node(&self, id: BlobId) -> Result<Arc<ListNode>> {
-        self.caches.lists.get_or_load(id, || {
-            let plain = self.load(id, BlobKind::ContentList)?;
-            let list = ListNode::decode(&plain)
-                .with_context(|| format!("opening content list {}", id.short()))?;
-            let held = match &list {
-                ListNode::Leaf(extents) => size_of_val(&extents[..]),
-                ListNode::Inner { children, .. } => size_of_val(&children[..]),
-            };
-            Ok((list, held))
-        })
-    }
-}
-
-/// Adds the extents that touch the bytes from `from` to `to`.
-fn touching(extents: &[Extent], start: u64, from: u64, to: u64, found: &mut Vec<(u64, Extent)>) {
-    let mut at = start;
-    for extent in extents {
-        let end = at.saturating_add(extent.length());
-        if at >= to {
-            return;
-        }
-        if end > from {
-            found.push((at, *extent));
-        }
-        at = end;
-    }
-}
-
-/// Position within a range that is in memory.
-fn index(at: u64) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
 }

@@ -61,6 +61,7 @@ pub fn seal_in_place(
     aad: &[u8],
     buffer: &mut [u8],
 ) -> Result<[u8; TAG_BYTES], Error> {
+    let aad = if planted!(ContextMissing) { &[] } else { aad };
     let tag = cipher(one_use)?
         .seal_in_place_separate_tag(Nonce::assume_unique_for_key([0; 12]), Aad::from(aad), buffer)
         .map_err(|_| Error::NotAuthentic)?;
@@ -69,6 +70,7 @@ pub fn seal_in_place(
 
 /// Decrypts `buffer`, ciphertext then tag, in place; gives the length of the plain bytes.
 pub fn open_in_place(one_use: &[u8; 32], aad: &[u8], buffer: &mut [u8]) -> Result<usize, Error> {
+    let aad = if planted!(ContextMissing) { &[] } else { aad };
     cipher(one_use)?
         .open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from(aad), buffer)
         .map(|plain| plain.len())

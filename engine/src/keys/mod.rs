@@ -122,10 +122,14 @@ pub fn passwd(
     let name = slots.iter().find(|slot| slot.id == old).and_then(name_of);
     let name = name.unwrap_or_default();
     let label = key_slots::label(name.as_str(), &actor.host, &actor.user, ambient.clock.now_ms());
+    if planted!(OldKeyGoesFirst) {
+        tell(repo, &mut history, old, false, &label.name, actor, ambient)?;
+        repo.store.delete(&ObjectName::key_slot(old))?;
+    }
     let id = key_slots::add(&*repo.store, &repo.keys, secret, cost, &label)?;
     must_open(repo, id, secret)?;
     tell(repo, &mut history, id, true, &label.name, actor, ambient)?;
-    if slots.iter().any(|slot| slot.id == old) {
+    if slots.iter().any(|slot| slot.id == old) && !planted!(OldKeyGoesFirst) {
         remove_slot(repo, &mut history, old, actor, ambient)?;
     }
     Ok(id)

@@ -94,13 +94,18 @@ pub fn create(
     clear_the_ground(&*store)?;
     let id = RepositoryId(random::array()?);
     let keys = Keys::generate(id)?;
+    if planted!(MarkerFirst) {
+        store.put(&ObjectName::marker(), Bytes::from(marker::encode(id)), Put::Create)?;
+    }
     let now = ambient.clock.now_ms();
     let actor = &settings.actor;
     let label = key_slots::label("first", &actor.host, &actor.user, now);
     let slot = key_slots::add(&*store, &keys, secret, settings.cost, &label)?;
     let config = first_config(settings, now);
     let config_hash = put_config(&*store, &keys, &config)?;
-    store.put(&ObjectName::marker(), Bytes::from(marker::encode(id)), Put::Create)?;
+    if !planted!(MarkerFirst) {
+        store.put(&ObjectName::marker(), Bytes::from(marker::encode(id)), Put::Create)?;
+    }
 
     let state = State::open(settings.cache, id)?;
     let repo = Repository::new(store, keys, config, state, slot);

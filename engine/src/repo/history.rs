@@ -82,7 +82,8 @@ impl History {
             );
             return Err(Error::new(Kind::Rollback, message));
         }
-        if history.missing.is_empty() {
+        // What is not sure to be kept is not pinned: its loss in a crash is no rollback.
+        if history.missing.is_empty() && repo.store.settle().is_ok() {
             repo.state.pin(&history.heads(None))?;
         }
         Ok(history)
@@ -181,6 +182,7 @@ impl History {
         let present: BTreeSet<ObjectHash> =
             self.records.values().flatten().map(|record| record.hash).collect();
         let seen = self.records.values().flatten().flat_map(|record| &record.body.heads);
+        let seen = seen.filter(|_| !planted!(HeadsNotChecked));
         let mut gone: BTreeSet<String> = BTreeSet::new();
         for head in seen.chain(pins.values()) {
             if !present.contains(&head.hash) {
@@ -255,7 +257,8 @@ impl History {
             repo.state.renounce_writer();
             writer = repo.state.writer()?;
         }
-        if !self.cards.contains(&writer) {
+        let has_card = self.cards.contains(&writer);
+        if !has_card && !planted!(RecordBeforeCard) {
             put_card(repo, writer, actor, ambient)?;
             self.cards.insert(writer);
         }
@@ -264,7 +267,8 @@ impl History {
             Some(last) => (last.clear.seq + 1, last.hash),
             None => (0, ObjectHash::default()),
         };
-        let body = Body { heads: self.heads(Some(writer)), event };
+        let heads = if planted!(HeadsNotNamed) { Vec::new() } else { self.heads(Some(writer)) };
+        let body = Body { heads, event };
         let epoch = repo.keys.current();
         let mut clear = Clear {
             repository: repo.id(),
@@ -288,6 +292,9 @@ impl History {
         let (bytes, hash) = Record { clear, sealed_body, signature }.encode();
         let name = ObjectName::history_record(writer, seq, hash);
         repo.store.put(&name, Bytes::from(bytes), Put::Create)?;
+        if !has_card && planted!(RecordBeforeCard) {
+            put_card(repo, writer, actor, ambient)?;
+        }
         let loaded = Loaded { name, clear, hash, body };
         self.records.entry(writer).or_default().push(loaded);
         if self.missing.is_empty() {

@@ -153,7 +153,7 @@ pub(crate) fn unlock(
     }
     // A slot that could not be read at all may be the one that fits.
     Err(match trouble {
-        Some(error) if tried == 0 => error,
+        Some(error) if tried == 0 || error.is_retryable() => error,
         Some(error) => Error::caused(
             Kind::WrongPassword,
             "no readable key slot opens with this password or key file",

@@ -130,6 +130,9 @@ impl State {
 
     /// Remembers the newest records, so that a shorter history is noticed.
     pub(crate) fn pin(&self, heads: &[Head]) -> Result<()> {
+        if planted!(HeadsNotPinned) {
+            return Ok(());
+        }
         let mut text = String::new();
         for head in heads {
             let _ = writeln!(text, "{} {} {}", head.writer, head.seq, head.hash);

@@ -89,7 +89,7 @@ impl Location {
         let (user, _) = authority.rsplit_once('@').unwrap_or(("", authority));
         if !user.is_empty() && (user.contains(':') || scheme != "sftp") {
             return Err(refused(
-                &format!("{scheme}://..."),
+                &format!("{}://...", scheme.escape_debug()),
                 "credentials never stand in an address",
             ));
         }

@@ -25,6 +25,8 @@ pub mod probe;
 pub use environment::Environment;
 pub use error::{Cause, Error};
 pub use local::LocalStore;
+#[cfg(any(test, feature = "testkit"))]
+pub use local::model as disk_model;
 pub use location::{Bucket, Location, OpenOptions, Service};
 pub use memory::MemoryStore;
 
@@ -124,6 +126,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Removes an object.
     fn delete(&self, name: &ObjectName) -> Result<()>;
 
+    /// Makes sure that everything that this handle has listed outlives a crash of this machine;
+    /// needed only where nothing is written afterwards, since a `put` does it first.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Says what the store is like.
     fn traits(&self) -> Traits {
         Traits::default()
@@ -151,6 +159,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn delete(&self, name: &ObjectName) -> Result<()> {
         (**self).delete(name)
+    }
+    fn settle(&self) -> Result<()> {
+        (**self).settle()
     }
     fn traits(&self) -> Traits {
         (**self).traits()

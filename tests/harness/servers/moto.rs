@@ -41,6 +41,16 @@ impl Moto {
         moto
     }
 
+    /// Lets it fall silent: connections are taken, and nothing is ever answered.
+    pub fn pause(&self) {
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::STOP);
+    }
+
+    /// Lets it answer again.
+    pub fn go_on(&self) {
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::CONT);
+    }
+
     /// Reads the log until it says where the server listens; the rest is thrown away.
     fn read_address(&mut self) -> SocketAddr {
         let mut log = BufReader::new(self.process.stderr.take().unwrap());

@@ -3,6 +3,7 @@
 mod dump;
 mod find_and_diff;
 mod objects;
+mod places;
 mod snapshots;
 mod view;
 mod world;

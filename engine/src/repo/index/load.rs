@@ -57,7 +57,10 @@ pub(crate) fn load_afresh(
 
 /// Names of the segments in the store.
 fn list(repo: &Repository) -> Result<BTreeSet<ObjectHash>> {
-    let listed = repo.store.list(prefix::INDEX)?;
+    let listed = match repo.store.list(prefix::INDEX) {
+        Err(_) if planted!(ListErrorIsEmpty) => Vec::new(),
+        listed => listed?,
+    };
     let hash = |meaning| match meaning {
         Some(Meaning::IndexSegment(hash)) => Some(hash),
         _ => None,

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use repo_format::codec;
 use repo_format::index::{PackRef, Place};
@@ -34,10 +34,8 @@ pub(super) struct Merge {
     bases: Vec<BlobId>,
     segments: Vec<ObjectHash>,
     superseded: Vec<ObjectHash>,
-    memory: Vec<Place>,
-    runs: Option<BufWriter<File>>,
-    run_lengths: Vec<usize>,
-    folder: Option<std::path::PathBuf>,
+    sorted: Sorted,
+    folder: Option<PathBuf>,
     /// Whether the table stays in the folder for later runs.
     is_kept: bool,
 }
@@ -52,16 +50,14 @@ impl Merge {
             bases: Vec::new(),
             segments: Vec::new(),
             superseded,
-            memory: Vec::new(),
-            runs: None,
-            run_lengths: Vec::new(),
+            sorted: Sorted::default(),
             folder: repo.state.folder().map(Path::to_path_buf),
             is_kept,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.memory.len() + self.run_lengths.iter().sum::<usize>()
+        self.sorted.len()
     }
 
     /// Adds all of a segment, or nothing of it.
@@ -79,15 +75,8 @@ impl Merge {
         });
         self.segments.push(hash);
         let count = segment.head.entry_count as usize;
-        Self::take(
-            &mut self.memory,
-            &mut self.runs,
-            &mut self.run_lengths,
-            self.folder.as_deref(),
-            count,
-            places,
-        )
-        .map_err(|error| io_error(&error))
+        let taken = self.sorted.take(self.folder.as_deref(), count, places);
+        taken.map_err(|error| io_error(&error))
     }
 
     /// Adds a table that was merged before.
@@ -101,16 +90,8 @@ impl Merge {
             shift_bases(&mut place, shift);
             place
         });
-        let count = table.len();
-        Self::take(
-            &mut self.memory,
-            &mut self.runs,
-            &mut self.run_lengths,
-            self.folder.as_deref(),
-            count,
-            places,
-        )
-        .map_err(|error| io_error(&error))
+        let taken = self.sorted.take(self.folder.as_deref(), table.len(), places);
+        taken.map_err(|error| io_error(&error))
     }
 
     fn number(&mut self, pack: &PackRef) -> u32 {
@@ -121,51 +102,10 @@ impl Merge {
         })
     }
 
-    fn take(
-        memory: &mut Vec<Place>,
-        runs: &mut Option<BufWriter<File>>,
-        run_lengths: &mut Vec<usize>,
-        folder: Option<&Path>,
-        count: usize,
-        places: impl Iterator<Item = Place>,
-    ) -> io::Result<()> {
-        if memory.len() + count <= MEMORY_PLACES_MAX && runs.is_none() {
-            memory.extend(places);
-            return Ok(());
-        }
-        let writer = match runs {
-            Some(writer) => writer,
-            None => runs.insert(BufWriter::with_capacity(1 << 20, unnamed(folder)?)),
-        };
-        let mut write_run = |places: &mut dyn Iterator<Item = Place>| -> io::Result<()> {
-            let mut length = 0;
-            for place in places {
-                writer.write_all(&place.encode())?;
-                length += 1;
-            }
-            run_lengths.push(length);
-            Ok(())
-        };
-        if !memory.is_empty() {
-            memory.sort_unstable_by_key(|place| (place.entry.id, place.pack));
-            write_run(&mut std::mem::take(memory).into_iter())?;
-        }
-        let mut places = places;
-        write_run(&mut places)
-    }
-
     /// Gives a table in memory; for few places only.
-    pub(super) fn into_memory(mut self) -> Result<Table> {
-        if let Some(writer) = self.runs.take() {
-            let mut file = writer.into_inner().map_err(|error| io_error(error.error()))?;
-            let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(0))
-                .and_then(|_| file.read_to_end(&mut bytes))
-                .map_err(|error| io_error(&error))?;
-            let rows = bytes.as_chunks::<PLACE>().0;
-            self.memory.extend(rows.iter().filter_map(|row| Place::decode(row).ok()));
-        }
-        Ok(Table::in_memory(self.memory, self.packs, self.bases, self.segments))
+    pub(super) fn into_memory(self) -> Result<Table> {
+        let places = self.sorted.into_memory().map_err(|error| io_error(&error))?;
+        Ok(Table::in_memory(places, self.packs, self.bases, self.segments))
     }
 
     /// Writes the table to a file, remembered in the state folder where there is one, and maps it.
@@ -174,7 +114,6 @@ impl Merge {
     }
 
     fn write_file(&mut self, repo: &Repository) -> io::Result<Table> {
-        self.memory.sort_unstable_by_key(|place| (place.entry.id, place.pack));
         let aside = repo.state.path("index-table.new").filter(|_| self.is_kept);
         let file = match &aside {
             Some(path) => {
@@ -194,7 +133,7 @@ impl Merge {
         out.write_all(&repo.id().0)?;
         out.write_all(&(count as u64).to_le_bytes())?;
         out.write_all(&[0; 8])?;
-        self.merge_runs(&mut out)?;
+        std::mem::take(&mut self.sorted).write_merged(&mut out)?;
         let encoded = codec::encode(&tail);
         out.write_all(&encoded)?;
         out.write_all(blake3::hash(&encoded).as_bytes())?;
@@ -206,12 +145,74 @@ impl Merge {
         let map = Mapped::new(&file)?;
         Ok(Table::in_file(map, PREFIX_BYTES, count, packs, bases, segments, superseded))
     }
+}
 
-    fn merge_runs(&mut self, out: &mut impl Write) -> io::Result<()> {
+/// Places on their way into one order: few in memory, many as sorted runs in a file without a name.
+#[derive(Default)]
+struct Sorted {
+    memory: Vec<Place>,
+    runs: Option<BufWriter<File>>,
+    run_lengths: Vec<usize>,
+}
+
+impl Sorted {
+    fn len(&self) -> usize {
+        self.memory.len() + self.run_lengths.iter().sum::<usize>()
+    }
+
+    /// Takes `count` places that are in order.
+    fn take(
+        &mut self,
+        folder: Option<&Path>,
+        count: usize,
+        mut places: impl Iterator<Item = Place>,
+    ) -> io::Result<()> {
+        if self.memory.len() + count <= MEMORY_PLACES_MAX && self.runs.is_none() {
+            self.memory.extend(places);
+            return Ok(());
+        }
+        if self.runs.is_none() {
+            self.runs = Some(BufWriter::with_capacity(1 << 20, unnamed(folder)?));
+        }
+        if !self.memory.is_empty() {
+            sort(&mut self.memory);
+            let memory = std::mem::take(&mut self.memory);
+            self.write_run(&mut memory.into_iter())?;
+        }
+        self.write_run(&mut places)
+    }
+
+    fn write_run(&mut self, places: &mut dyn Iterator<Item = Place>) -> io::Result<()> {
+        let Some(writer) = &mut self.runs else { return Ok(()) };
+        let mut length = 0;
+        for place in places {
+            writer.write_all(&place.encode())?;
+            length += 1;
+        }
+        self.run_lengths.push(length);
+        Ok(())
+    }
+
+    /// Gives every place, in no particular order.
+    fn into_memory(mut self) -> io::Result<Vec<Place>> {
+        if let Some(writer) = self.runs.take() {
+            let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut bytes)?;
+            let rows = bytes.as_chunks::<PLACE>().0;
+            self.memory.extend(rows.iter().filter_map(|row| Place::decode(row).ok()));
+        }
+        Ok(self.memory)
+    }
+
+    /// Writes every place, in order.
+    fn write_merged(mut self, out: &mut impl Write) -> io::Result<()> {
         let Some(writer) = self.runs.take() else {
+            sort(&mut self.memory);
             return self.memory.iter().try_for_each(|place| out.write_all(&place.encode()));
         };
-        let file = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         let map = Mapped::new(&file)?;
         let rows = map.as_chunks::<PLACE>().0;
         let mut runs = Vec::new();
@@ -230,6 +231,10 @@ impl Merge {
         }
         Ok(())
     }
+}
+
+fn sort(places: &mut [Place]) {
+    places.sort_unstable_by_key(|place| (place.entry.id, place.pack));
 }
 
 fn shift_bases(place: &mut Place, shift: usize) {

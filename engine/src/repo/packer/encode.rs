@@ -48,6 +48,8 @@ impl BlobWriter<'_> {
         plain: &[u8],
     ) -> Result<Entry> {
         let encoded_as = scratch.compressor.encode(plain, &mut scratch.encoded);
+        #[cfg(any(test, feature = "testkit"))]
+        crate::planted::strike(&mut scratch.encoded);
         if let Some(entry) = self.seal(scratch, id, kind, encoded_as, plain, None)? {
             return Ok(entry);
         }
@@ -102,11 +104,12 @@ impl BlobWriter<'_> {
         let out = &mut scratch.plain;
         let decoder = &mut scratch.decompressor;
         let opened = blob::open_frame(&mut scratch.check, key, id, &context);
-        let is_sound = opened.is_ok_and(|encoded| match basis {
-            Some(basis) => delta::decode(&basis.joined, encoded, plain_bytes, out).is_ok(),
-            None => decoder.decode(encoded_as, encoded, plain_bytes, out).is_ok(),
-        }) && scratch.plain == plain
-            && blob::blob_id(&self.repo.keys.id_key, kind, plain) == id;
+        let is_sound = planted!(IdUnchecked)
+            || opened.is_ok_and(|encoded| match basis {
+                Some(basis) => delta::decode(&basis.joined, encoded, plain_bytes, out).is_ok(),
+                None => decoder.decode(encoded_as, encoded, plain_bytes, out).is_ok(),
+            }) && scratch.plain == plain
+                && blob::blob_id(&self.repo.keys.id_key, kind, plain) == id;
         Ok(is_sound.then(|| Entry {
             id,
             offset: 0,

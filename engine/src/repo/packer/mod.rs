@@ -114,8 +114,10 @@ impl<'a> BlobWriter<'a> {
         })
         .and_then(|value| {
             writer.check()?;
-            writer.write_segment(1)?;
-            writer.session.end();
+            if !planted!(SnapshotBeforeIndex) {
+                writer.write_segment(1)?;
+                writer.session.end();
+            }
             if let Some(kept) = &writer.kept {
                 kept.trim();
             }

@@ -29,7 +29,8 @@ impl PackSettings {
         // Two open data packs, those on their way, and one in the hands of each thread.
         let uploads = uploads.clamp(1, 8);
         let share = budget / 2 / (uploads + threads + 2) as u64;
-        let data_bytes = pack_bytes.min(share).clamp(1 << 20, 128 << 20);
+        // A store that asks for smaller packs than any budget would give gets them.
+        let data_bytes = pack_bytes.min(share).clamp(pack_bytes.min(1 << 20), 128 << 20);
         let metadata_bytes = data_bytes.min(8 << 20);
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(32 << 20);
         let (data_bytes, metadata_bytes) = (size(data_bytes), size(metadata_bytes));

@@ -33,6 +33,14 @@ pub(super) struct Landed {
     since: Option<std::time::Instant>,
 }
 
+fn packs_a_segment() -> usize {
+    #[cfg(any(test, feature = "testkit"))]
+    if let Some(packs) = crate::planted::packs_a_segment() {
+        return packs;
+    }
+    PACKS_A_SEGMENT
+}
+
 impl BlobWriter<'_> {
     /// Tells the uploads to finish.
     pub(super) fn stop(&self) {
@@ -72,7 +80,13 @@ impl BlobWriter<'_> {
         let name = pack_name(&finished.pack);
         // Noted first: a run killed between the two must not upload the pack again.
         self.session.will_land(&name);
-        self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite)?;
+        if planted!(IndexBeforePack) {
+            index::write_segment(self.repo, &[(finished.pack, finished.directory.clone())], &[])?;
+        }
+        let stored = self.repo.store.put(&name, finished.bytes.clone(), Put::Overwrite);
+        if !planted!(UploadErrorIgnored) {
+            stored?;
+        }
         if let Some(kept) = self.kept.as_ref().filter(|_| finished.is_lasting) {
             kept.keep(&finished.pack.hash, &finished.bytes);
         }
@@ -84,7 +98,7 @@ impl BlobWriter<'_> {
             landed.since.get_or_insert_with(std::time::Instant::now);
             landed.packs.push((finished.pack, finished.directory));
         }
-        self.write_segment(PACKS_A_SEGMENT)
+        self.write_segment(packs_a_segment())
     }
 
     /// Writes a segment when at least `least` packs landed since the last one, or long ago.

@@ -142,6 +142,10 @@ impl<S: Store, C: Clock> Store for Throttle<S, C> {
         self.inner.delete(name)
     }
 
+    fn settle(&self) -> Result<()> {
+        self.inner.settle()
+    }
+
     fn traits(&self) -> Traits {
         self.inner.traits()
     }

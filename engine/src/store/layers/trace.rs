@@ -181,6 +181,10 @@ impl<S: Store> Store for Trace<S> {
         self.count(Call::Delete, name.as_str(), self.inner.delete(name), |()| 0)
     }
 
+    fn settle(&self) -> Result<()> {
+        self.inner.settle()
+    }
+
     fn traits(&self) -> Traits {
         self.inner.traits()
     }

@@ -1,16 +1,11 @@
 //! Folders below the root of a store, by handle and never by way of a symbolic link.
 
-use std::os::fd::OwnedFd;
-
 use repo_format::ObjectName;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::TEMPORARY_PREFIX;
-
-/// How folders are opened.
-pub(super) const FOLDER_FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+use super::disk::{Disk, Stat};
 
 /// One file of a walk.
 pub(super) struct Entry<'a> {
@@ -24,58 +19,43 @@ pub(super) struct Entry<'a> {
 
 /// Calls `each` for everything but folders below `folder`; a folder whose name no object could
 /// have is not entered, so the depth is bounded by the longest name.
-pub(super) fn visit(
-    folder: &OwnedFd,
+pub(super) fn visit<D: Disk>(
+    disk: &D,
+    folder: &D::Folder,
     prefix: &str,
-    each: &mut dyn FnMut(&OwnedFd, &Entry<'_>) -> rustix::io::Result<()>,
+    each: &mut dyn FnMut(&D::Folder, &Entry<'_>) -> rustix::io::Result<()>,
 ) -> rustix::io::Result<()> {
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        if name == "." || name == ".." {
-            continue;
-        }
+    for name in disk.names(folder)? {
+        let name = name.as_str();
         let path = format!("{prefix}{name}");
         let may_hold_objects = ObjectName::parse(&path).is_some();
         if !may_hold_objects && !name.starts_with(TEMPORARY_PREFIX) {
             continue;
         }
         // Whatever vanishes between the two calls was deleted by somebody, and so is not there.
-        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match disk.look(folder, name) {
             Err(Errno::NOENT) => continue,
             stat => stat?,
         };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        if stat.kind != FileType::Directory {
             each(folder, &Entry { name, path: &path, stat: &stat })?;
         } else if may_hold_objects {
-            match open_folder(folder, name) {
+            match disk.open_folder(folder, name) {
                 Err(Errno::NOENT) => {}
-                below => visit(&below?, &format!("{path}/"), each)?,
+                below => visit(disk, &below?, &format!("{path}/"), each)?,
             }
         }
     }
     Ok(())
 }
 
-pub(super) fn walk(root: OwnedFd, folder: &str) -> rustix::io::Result<OwnedFd> {
-    parts(folder).try_fold(root, |current, (_, part)| open_folder(&current, part))
-}
-
-pub(super) fn open_folder(above: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat(above, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty())
-}
-
-pub(super) fn unlink(folder: &OwnedFd, name: &str) -> rustix::io::Result<()> {
-    rustix::fs::unlinkat(folder, name, AtFlags::empty())
-}
-
-pub(super) fn is_file(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-}
-
-pub(super) fn modified_ms(stat: &Stat) -> Option<i64> {
-    let milliseconds = i64::try_from(stat.st_mtime_nsec).ok()? / 1_000_000;
-    stat.st_mtime.checked_mul(1000)?.checked_add(milliseconds)
+/// Opens a folder below another by its path.
+pub(super) fn walk<D: Disk>(
+    disk: &D,
+    root: D::Folder,
+    folder: &str,
+) -> rustix::io::Result<D::Folder> {
+    parts(folder).try_fold(root, |current, (_, part)| disk.open_folder(&current, part))
 }
 
 /// Folder and last part of a name; the folder is empty at the root.

@@ -5,40 +5,48 @@
 //! replaces nothing, fsync of the folder. A file whose fsync failed is thrown away with its name
 //! and never synced again, because the kernel reports such a failure once and then forgets it.
 //! No symbolic link below the root is ever followed.
+//!
+//! What a listing shows may be the work of a process that was killed between giving a name and
+//! syncing it. Whatever is written or deleted next may rest on it, so every folder that was listed
+//! is synced first.
 
-use std::collections::HashSet;
-use std::fs::File;
-
-use std::os::fd::OwnedFd;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use repo_format::{ObjectName, id::to_hex};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use super::{Cause, Error, Listed, OBJECT_BYTES_MAX, Put, Result, Store};
 
 mod direct;
+mod disk;
 mod folders;
+#[cfg(any(test, feature = "testkit"))]
+pub mod model;
 mod publish;
 
-use folders::{FOLDER_FLAGS, is_file, modified_ms, open_folder, parts, split, unlink, visit, walk};
+use disk::{Disk, FOLDER_FLAGS, Stat, System};
+use folders::{parts, split, visit, walk};
 use publish::Publish;
 
 /// How names of files begin that are not objects yet.
 const TEMPORARY_PREFIX: &str = ".tmp-";
 
-/// A folder that holds objects as files.
+/// A folder that holds objects as files, on a disk of the system.
 #[derive(Debug, Clone)]
-pub struct LocalStore {
+pub struct LocalStore<D: Disk = System> {
+    disk: D,
     root: PathBuf,
     is_durable: bool,
     publish: Publish,
     /// Folders whose own name this process has synced in the folder above.
     synced: Arc<Mutex<HashSet<String>>>,
+    /// Folders that were listed since they were last synced.
+    seen: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl LocalStore {
@@ -69,8 +77,7 @@ impl LocalStore {
         let root = std::path::absolute(path).map_err(|error| {
             Error::new(Cause::Unsupported, "opening", path.display().to_string(), error.to_string())
         })?;
-        let publish = Publish::Link;
-        Ok(Self { root, is_durable, publish, synced: Arc::default() })
+        Ok(Self { is_durable, ..Self::on(System, root) })
     }
 
     /// Path of the folder, absolute.
@@ -88,9 +95,10 @@ impl LocalStore {
         let newest = i64::try_from(now.saturating_sub(older_than_seconds)).unwrap_or(i64::MAX);
         let root = self.root_folder("deleting")?;
         let mut removed = 0;
-        visit(&root, "", &mut |folder, entry| {
-            if entry.name.starts_with(TEMPORARY_PREFIX) && entry.stat.st_mtime <= newest {
-                unlink(folder, entry.name)?;
+        visit(&self.disk, &root, "", &mut |folder, entry| {
+            let is_old = entry.stat.modified_seconds <= newest;
+            if entry.name.starts_with(TEMPORARY_PREFIX) && is_old {
+                self.disk.unlink(folder, entry.name)?;
                 removed += 1;
             }
             Ok(())
@@ -120,9 +128,28 @@ impl LocalStore {
         }
         Ok(())
     }
+}
 
-    fn root_folder(&self, action: &'static str) -> Result<OwnedFd> {
-        rustix::fs::open(&self.root, FOLDER_FLAGS, Mode::empty()).map_err(|errno| match errno {
+impl<D: Disk> LocalStore<D> {
+    /// Opens the folder that a model of a disk is.
+    #[cfg(any(test, feature = "testkit"))]
+    pub fn on_model(disk: D) -> Self {
+        Self::on(disk, PathBuf::from("/model"))
+    }
+
+    fn on(disk: D, root: PathBuf) -> Self {
+        Self {
+            disk,
+            root,
+            is_durable: true,
+            publish: Publish::Link,
+            synced: Arc::default(),
+            seen: Arc::default(),
+        }
+    }
+
+    fn root_folder(&self, action: &'static str) -> Result<D::Folder> {
+        self.disk.open_root(&self.root).map_err(|errno| match errno {
             Errno::NOENT => self.failure(Cause::NotFound, action, "there is no such folder"),
             Errno::NOTDIR => self.failure(Cause::Unsupported, action, "this is not a folder"),
             _ => self.error(errno, action, self.root.display()),
@@ -130,16 +157,16 @@ impl LocalStore {
     }
 
     /// Opens the folder of an object, making it and syncing its name as needed.
-    fn make_folder(&self, root: OwnedFd, folder: &str) -> rustix::io::Result<OwnedFd> {
+    fn make_folder(&self, root: D::Folder, folder: &str) -> rustix::io::Result<D::Folder> {
         let mut current = root;
         for (end, part) in parts(folder) {
-            let (below, is_new) = match open_folder(&current, part) {
+            let (below, is_new) = match self.disk.open_folder(&current, part) {
                 Err(Errno::NOENT) => {
-                    match rustix::fs::mkdirat(&current, part, Mode::RWXU) {
+                    match self.disk.make_folder(&current, part) {
                         Ok(()) | Err(Errno::EXIST) => {}
                         Err(errno) => return Err(errno),
                     }
-                    (open_folder(&current, part)?, true)
+                    (self.disk.open_folder(&current, part)?, true)
                 }
                 opened => (opened?, false),
             };
@@ -158,40 +185,64 @@ impl LocalStore {
         self.synced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sync_folder(&self, folder: &OwnedFd) -> rustix::io::Result<()> {
-        if !self.is_durable {
-            return Ok(());
-        }
-        match rustix::fs::fsync(folder) {
-            // Some network and user-space file systems have no sync of folders at all.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
-            synced => synced,
-        }
+    fn seen(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_temporary(&self, folder: &OwnedFd, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
-        let mut file = File::from(file);
-        direct::write_all(&mut file, bytes)?;
-        if self.is_durable {
-            file.sync_all()?;
+    /// Syncs every folder that was listed, before anything is done that may rest on what it held.
+    fn sync_seen(&self, action: &'static str) -> Result<()> {
+        let mut seen = std::mem::take(&mut *self.seen());
+        if planted!(SeenNotSynced) {
+            return Ok(());
+        }
+        while let Some(folder) = seen.pop_first() {
+            let root = self.root_folder(action)?;
+            let opened = walk(&self.disk, root, &folder);
+            match opened.and_then(|opened| self.sync_folder(&opened)) {
+                // A folder that is gone has shown nothing that anything could rest on.
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => {
+                    let error = self.error(errno, action, &folder);
+                    seen.insert(folder);
+                    self.seen().append(&mut seen);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
 
+    fn sync_folder(&self, folder: &D::Folder) -> rustix::io::Result<()> {
+        if !self.is_durable || planted!(NoFolderSync) {
+            return Ok(());
+        }
+        self.disk.sync_folder(folder)
+    }
+
+    fn write_temporary(
+        &self,
+        folder: &D::Folder,
+        name: &str,
+        bytes: &[u8],
+    ) -> rustix::io::Result<()> {
+        let file = self.disk.create_file(folder, name, bytes)?;
+        if !self.is_durable || planted!(NoFileSync) {
+            return Ok(());
+        }
+        match self.disk.sync_file(&file) {
+            Err(_) if planted!(SyncRetried) => self.disk.sync_file(&file),
+            synced => synced,
+        }
+    }
+
     /// Opens the file of an object and tells its length.
-    fn open_object(&self, name: &ObjectName) -> Result<(OwnedFd, u64)> {
+    fn open_object(&self, name: &ObjectName) -> Result<(D::File, u64)> {
         let root = self.root_folder("reading")?;
         let (folder, last) = split(name);
         let failed = |errno| self.error(errno, "reading", name);
-        let folder = walk(root, folder).map_err(failed)?;
-        // Without NONBLOCK a pipe of that name would hang the call.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(&folder, last, flags, Mode::empty()).map_err(failed)?;
-        let stat = rustix::fs::fstat(&file).map_err(failed)?;
-        if !is_file(&stat) {
+        let folder = walk(&self.disk, root, folder).map_err(failed)?;
+        let (file, stat) = self.disk.open_file(&folder, last).map_err(failed)?;
+        if stat.kind != FileType::RegularFile {
             return Err(Error::new(
                 Cause::Other,
                 "reading",
@@ -199,10 +250,10 @@ impl LocalStore {
                 "something else than a file has this name",
             ));
         }
-        Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+        Ok((file, stat.bytes))
     }
 
-    fn read(&self, file: &OwnedFd, name: &ObjectName, offset: u64, length: u64) -> Result<Bytes> {
+    fn read(&self, file: &D::File, name: &ObjectName, offset: u64, length: u64) -> Result<Bytes> {
         let too_long = || {
             Error::new(Cause::Unsupported, "reading", name.as_str(), "more than memory can hold")
         };
@@ -216,7 +267,8 @@ impl LocalStore {
             let filled = bytes.len();
             let place = offset.saturating_add(filled as u64);
             // The allocator may have rounded the reservation up, hence the truncation below.
-            match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), place) {
+            match self.disk.read(file, &mut bytes, place) {
+                Ok(_) if planted!(ShortReadIgnored) => break,
                 Ok(0) => {
                     let message = "the file became shorter while it was read";
                     return Err(Error::new(Cause::Other, "reading", name.as_str(), message));
@@ -246,28 +298,27 @@ impl LocalStore {
     }
 }
 
-impl Store for LocalStore {
+impl<D: Disk> Store for LocalStore<D> {
     fn put(&self, name: &ObjectName, bytes: Bytes, mode: Put) -> Result<()> {
+        self.sync_seen("writing")?;
         let failed = |errno| self.error(errno, "writing", name);
         let root = self.root_folder("writing")?;
         let (folder, last) = split(name);
         let folder = self.make_folder(root, folder).map_err(failed)?;
-        let found = rustix::fs::statat(&folder, last, AtFlags::SYMLINK_NOFOLLOW);
+        let found = self.disk.look(&folder, last);
         if mode == Put::Create && found.is_ok() {
             return Err(failed(Errno::EXIST));
         }
         let temporary = temporary_name()?;
         let given_up = |errno, cause| {
-            let _ = unlink(&folder, &temporary);
+            let _ = self.disk.unlink(&folder, &temporary);
             Error { cause, ..failed(errno) }
         };
-        self.write_temporary(&folder, &temporary, &bytes).map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            given_up(errno, cause(errno))
-        })?;
+        self.write_temporary(&folder, &temporary, &bytes)
+            .map_err(|errno| given_up(errno, cause(errno)))?;
         let named = match mode {
-            Put::Create => self.publish.name(&folder, &temporary, last),
-            Put::Overwrite => rustix::fs::renameat(&folder, &temporary, &folder, last),
+            Put::Create => self.publish.name(&self.disk, &folder, &temporary, last),
+            Put::Overwrite => self.disk.rename(&folder, &temporary, last),
         };
         // From here on a failure lasts: the name may be there, unsynced, and a second attempt that
         // finds it must not take it for written.
@@ -276,7 +327,7 @@ impl Store for LocalStore {
             // What was there before an overwrite may be needed and may come back, so only a name
             // that is surely new is given up.
             if mode == Put::Create {
-                let _ = unlink(&folder, last);
+                let _ = self.disk.unlink(&folder, last);
             }
             Error { cause: lasting(cause(errno)), ..failed(errno) }
         })
@@ -301,34 +352,46 @@ impl Store for LocalStore {
         let root = self.root_folder("listing")?;
         let folder = super::folder_of_prefix(prefix)?;
         let place = || format!("{}/{folder}", self.root.display());
-        let start = match walk(root, folder) {
+        let start = match walk(&self.disk, root, folder) {
             Err(Errno::NOENT) => return Ok(Vec::new()),
             opened => opened.map_err(|errno| self.error(errno, "listing", place()))?,
         };
         let mut listed = Vec::new();
-        visit(&start, prefix, &mut |_, entry| {
-            if let Some(name) = ObjectName::parse(entry.path).filter(|_| is_file(entry.stat)) {
-                let bytes = u64::try_from(entry.stat.st_size).unwrap_or(0);
-                listed.push(Listed { name, bytes, modified_ms: modified_ms(entry.stat) });
+        let mut folders: BTreeSet<String> = BTreeSet::new();
+        visit(&self.disk, &start, prefix, &mut |_, entry| {
+            let above = entry.path.rsplit_once('/').map_or("", |(above, _)| above);
+            if self.is_durable && !folders.contains(above) {
+                folders.insert(above.to_owned());
+            }
+            let Stat { kind, bytes, modified_ms, .. } = *entry.stat;
+            let is_file = kind == FileType::RegularFile;
+            if let Some(name) = ObjectName::parse(entry.path).filter(|_| is_file) {
+                listed.push(Listed { name, bytes, modified_ms });
             }
             Ok(())
         })
         .map_err(|errno| self.error(errno, "listing", place()))?;
+        self.seen().append(&mut folders);
         Ok(listed)
     }
 
     fn delete(&self, name: &ObjectName) -> Result<()> {
+        self.sync_seen("deleting")?;
         let failed = |errno| self.error(errno, "deleting", name);
         let root = self.root_folder("deleting")?;
         let (folder, last) = split(name);
-        let folder = match walk(root, folder) {
+        let folder = match walk(&self.disk, root, folder) {
             Err(Errno::NOENT) => return Ok(()),
             opened => opened.map_err(failed)?,
         };
-        match unlink(&folder, last) {
+        match self.disk.unlink(&folder, last) {
             Err(Errno::NOENT) => Ok(()),
             removed => removed.and_then(|()| self.sync_folder(&folder)).map_err(failed),
         }
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.sync_seen("syncing")
     }
 
     fn describe(&self) -> String {

@@ -1,5 +1,6 @@
 //! Promises of a local folder, and what it does with what is not its own.
 
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::fs::FileType;
@@ -28,7 +29,7 @@ fn every_promise_is_kept_whatever_the_file_system_offers() {
         store.publish = publish;
         conformance::run_all(&store).unwrap();
         let mut left = Vec::new();
-        visit(&store.root_folder("listing").unwrap(), "", &mut |_, entry| {
+        visit(&System, &store.root_folder("listing").unwrap(), "", &mut |_, entry| {
             left.push(entry.path.to_owned());
             Ok(())
         })
@@ -176,5 +177,77 @@ fn system_errors_become_causes() {
     ];
     for (errno, expected) in causes {
         assert_eq!(cause(errno), expected);
+    }
+}
+
+/// Puts one object into a store on a model of a disk.
+fn put_on(disk: &model::ModelDisk) -> Result<()> {
+    let store = LocalStore::on_model(disk.clone());
+    store.put(&name("packs/ab/1"), bytes("ten bytes."), Put::Create)
+}
+
+fn empty_disk() -> model::ModelDisk {
+    model::ModelDisk::with([])
+}
+
+#[test]
+fn the_model_of_a_disk_keeps_the_promises_of_a_disk() {
+    conformance::run_all(&LocalStore::on_model(empty_disk())).unwrap();
+}
+
+#[test]
+fn what_was_put_outlives_every_crash_and_what_was_not_is_whole_or_absent() {
+    let calm = empty_disk();
+    put_on(&calm).unwrap();
+    let calls = calm.log().len();
+    for stop in 0..=calls {
+        let disk = empty_disk();
+        disk.stop_at(stop);
+        let is_done = put_on(&disk).is_ok();
+        assert_eq!(is_done, stop == calls);
+        for residue in 0..40 {
+            let after = LocalStore::on_model(disk.crash(residue));
+            match after.get(&name("packs/ab/1")) {
+                Ok(found) => assert_eq!(found, bytes("ten bytes."), "{stop} {residue}"),
+                Err(error) => assert!(error.is_not_found() && !is_done, "{stop} {residue}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_is_an_error_and_nothing_is_synced_twice() {
+    use model::{Call, DiskFault};
+    let calm = empty_disk();
+    put_on(&calm).unwrap();
+    for (call, kind) in calm.log().into_iter().enumerate() {
+        for fault in DiskFault::of(kind) {
+            let disk = empty_disk();
+            disk.inject(call, *fault);
+            let result = put_on(&disk);
+            if result.is_ok() {
+                let after = LocalStore::on_model(disk.crash(0));
+                assert!(after.get(&name("packs/ab/1")).is_ok(), "{call} {kind:?} {fault:?}");
+            }
+            let is_sync = matches!(kind, Call::SyncFile | Call::SyncFolder);
+            assert!(!is_sync || result.is_err(), "{call} {kind:?} {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_unsynced_is_synced_before_anything_rests_on_it() {
+    let calm = empty_disk();
+    put_on(&calm).unwrap();
+    for kill in 0..calm.log().len() {
+        let disk = empty_disk();
+        disk.stop_at(kill);
+        put_on(&disk).unwrap_err();
+        disk.heal();
+        let next = LocalStore::on_model(disk.clone());
+        let found = next.list("").unwrap();
+        next.put(&name("index/1"), bytes("rests on it"), Put::Create).unwrap();
+        let after = LocalStore::on_model(disk.crash(0));
+        assert!(found.iter().all(|object| after.get(&object.name).is_ok()), "{kill}");
     }
 }

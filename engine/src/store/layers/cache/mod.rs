@@ -223,6 +223,10 @@ impl<S: Store> Store for Cache<S> {
         deleted
     }
 
+    fn settle(&self) -> Result<()> {
+        self.inner.settle()
+    }
+
     fn traits(&self) -> Traits {
         self.inner.traits()
     }

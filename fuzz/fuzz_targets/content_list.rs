@@ -1,0 +1,3 @@
+//! Fuzzes [`strongroom_fuzz::content_list`].
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| strongroom_fuzz::content_list(data));

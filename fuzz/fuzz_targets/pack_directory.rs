@@ -1,0 +1,3 @@
+//! Fuzzes [`strongroom_fuzz::pack_directory`].
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| strongroom_fuzz::pack_directory(data));
