@@ -51,8 +51,15 @@ def seal(data, p):
 def frame(data, p):
     id, kind, encoding = hex_of(p, "id"), int(p["kind"]), int(p["encoding"])
     aad = b"strongroom v1 blob" + hex_of(p, "repository") + id + struct.pack("<BBI", kind, encoding, int(p["plain_bytes"]))
-    encoded = f.open_one_use(f.MAC(hex_of(p, "key"), data[:24] + id), aad, data[24:], "frame")
-    plain = f.decode_blob(encoding, encoded, int(p["plain_bytes"]), b"", "frame")
+    aad += b"".join(bytes.fromhex(base) for base in p.get("bases", "").split())
+    try:
+        encoded = f.open_one_use(f.MAC(hex_of(p, "key"), data[:24] + id), aad, data[24:], "frame")
+    except f.Damage as error:
+        raise f.DecodeError("frame", "not authentic") from error
+    try:
+        plain = f.decode_blob(encoding, encoded, int(p["plain_bytes"]), hex_of(p, "base_plain") or b"", "frame")
+    except f.Damage as error:
+        raise f.DecodeError("frame", "invalid value") from error
     if f.MAC(hex_of(p, "id_key"), bytes([kind]) + plain) != id:
         raise f.DecodeError("frame", "invalid value")
     opened(plain, p)

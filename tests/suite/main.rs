@@ -13,6 +13,7 @@ mod backup_restore;
 mod big;
 mod commands;
 mod damage;
+mod databases;
 mod every_byte;
 mod floors;
 mod harness;

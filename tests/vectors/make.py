@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 
+import zstandard
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -572,6 +573,34 @@ def seals():
                "a frame whose bytes are not those of its id" if fault else "a raw frame of SPEC 5.2", frame, key=key,
                id_key=id_key, repository=REPO, id=id, kind=kind, encoding=0, plain_bytes=len(given),
                **({} if fault else {"plain": given}))
+    deltas(key, id_key, salt)
+
+
+def deltas(key, id_key, salt):
+    """Frames of encoding 2: a zstd frame with the plain bytes of two bases, joined, as raw prefix."""
+    one = b"".join(b"invoice %d of the till\n" % number for number in range(40))
+    two = b"".join(b"payment %d of the till\n" % number for number in range(40))
+    plain = two[:500] + b"a line that is new\n" + one[100:]
+    ids = [blake3(b"\0" + base, key=id_key).digest() for base in (one, two)]
+    id = blake3(b"\0" + plain, key=id_key).digest()
+
+    def delta(given, bases):
+        prefix = zstandard.ZstdCompressionDict(bases, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=17)
+        return zstandard.ZstdCompressor(dict_data=prefix, compression_params=parameters).compress(given)
+
+    def add(name, expect, note, encoded, context_ids=ids, bases=one + two, length=len(plain)):
+        aad = b"strongroom v1 blob" + REPO + id + bytes([0, 2]) + u32(length) + b"".join(context_ids)
+        frame = salt + ChaCha20Poly1305(blake3(salt + id, key=key).digest()).encrypt(bytes(12), encoded, aad)
+        vector("frame", name, expect, note, frame, key=key, id_key=id_key, repository=REPO, id=id, kind=0, encoding=2,
+               plain_bytes=length, bases=" ".join(base.hex() for base in ids), base_plain=bases,
+               **({"plain": plain} if expect == "accept" else {}))
+    encoded = delta(plain, one + two)
+    add("delta", "accept", "a delta with two bases", encoded)
+    add("delta-base", "invalid value", "the bases hold other bytes than those it was made with", encoded,
+        bases=two + one)
+    add("delta-order", "not authentic", "the bases are named in another order", encoded, context_ids=ids[::-1])
+    add("delta-length", "invalid value", "one byte more is promised than there is", encoded, length=len(plain) + 1)
 
 
 MASKS = [0, 0x1804110, 0x1803110, 0x18035100, 0x1800035300, 0x19000353000, 0x590003530000, 0xD90003530000,

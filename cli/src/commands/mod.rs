@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod key;
+mod load;
 pub(crate) mod ls;
 pub(crate) mod mount;
 pub(crate) mod prune;

@@ -20,6 +20,8 @@ use crate::repo::vouching::{self, Knowledge};
 use crate::repo::{IndexedRepository, session};
 use crate::source::files::Excludes;
 
+mod captures;
+mod earlier;
 mod folder;
 mod large;
 mod links;
@@ -32,6 +34,8 @@ mod run;
 mod small;
 #[cfg(test)]
 mod tests;
+mod unchanged;
+mod versions;
 mod walk;
 
 pub use options::{Options, Parent, Source};
@@ -114,8 +118,8 @@ fn vouched(history: &History, marks: &Marks, parent: Option<&Taken>) -> Option<S
     vouchers.iter().any(|voucher| seen.plans.is_subset(voucher)).then_some(seen)
 }
 
-/// Reads the sources and stores what is new (W1, W2). The history and the names of the sources that
-/// are `known` are for a fault that tests plant.
+/// Reads the sources and stores what is new (W1, W2); `known` are the history and the names of the
+/// sources.
 fn build(
     repo: &IndexedRepository,
     options: &Options,
@@ -130,12 +134,17 @@ fn build(
         ambient.progress.files_total.store(totals.files, Ordering::Relaxed);
         ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
     }
+    let past = parent.map_or_else(run::Past::default, |parent| run::Past {
+        trusted_before: trusted_before(parent),
+        versions: Some(versions::root_to_stand_on(known.0, parent)),
+        parent_root: Some(parent.snapshot.root),
+    });
     let stored_before = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     let settings = pack_settings(repo, options);
     let (mut report, statistics) = BlobWriter::with(repo, settings, &ambient.progress, |writer| {
-        let trusted_before = parent.map_or_else(Time::default, trusted_before);
-        let run = run::Run::new(repo, writer, options, ambient, excludes, trusted_before);
+        let run = run::Run::new(repo, writer, options, ambient, excludes, past);
         let root = read_sources(&run, roots, parent)?;
+        run.samples.save(repo);
         let report = report_of(&run, root, parent);
         if planted!(SnapshotBeforePacks) {
             let (history, sources) = known;
@@ -226,7 +235,8 @@ fn report_of(run: &run::Run<'_>, root: Directory, parent: Option<&Taken>) -> Rep
         root_entries: root.entries,
         totals: root.totals,
         statistics: Statistics::default(),
-        is_partial: run.is_cancelled(),
+        is_partial: run.is_cancelled() || run.failed_streams.load(Ordering::Relaxed) > 0,
+        is_interrupted: run.is_cancelled(),
         unreadable_count: run.counts.unreadable.load(Ordering::Relaxed),
         unreadable: run.counts.take_unreadable(),
         streams: run.take_streams(),

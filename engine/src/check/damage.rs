@@ -72,9 +72,11 @@ impl Damage {
         })
     }
 
-    /// Remembers that a snapshot needs a blob that the pack has lost.
-    pub(super) fn need(&mut self, pack: &ObjectHash) {
-        if let Some(wound) = self.wounds.get_mut(pack) {
+    /// Remembers that a snapshot needs a blob, in case the pack has lost it.
+    pub(super) fn need(&mut self, pack: &ObjectHash, id: &BlobId) {
+        if self.holds(pack, id)
+            && let Some(wound) = self.wounds.get_mut(pack)
+        {
             wound.is_needed = true;
         }
     }

@@ -18,11 +18,13 @@ use crate::store::Store;
 pub mod blobs;
 pub mod contents;
 pub mod create;
+pub(crate) mod deltas;
 pub(crate) mod digest;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod history;
 pub mod index;
+pub(crate) mod kept;
 pub mod key_slots;
 pub mod keys;
 pub(crate) mod marks;
@@ -31,6 +33,7 @@ pub mod packer;
 pub mod prolly;
 pub(crate) mod reachable;
 pub(crate) mod securing;
+pub(crate) mod samples;
 pub(crate) mod session;
 pub mod standing;
 mod state;
@@ -126,6 +129,16 @@ impl Repository {
         Cutter::new(&self.gear, chunker)
     }
 
+    /// Folder in which this machine keeps what serves speed, if there is one.
+    pub(crate) fn state_folder(&self) -> Option<&std::path::Path> {
+        self.state.folder()
+    }
+
+    /// Table by which content is cut and sampled.
+    pub(crate) const fn gear(&self) -> &Gear {
+        &self.gear
+    }
+
     /// The same repository, read from its store alone: what lies in local copies proves nothing.
     pub(crate) fn without_copies(&self) -> Self {
         Self { store: Arc::clone(&self.origin), ..self.clone() }
@@ -183,6 +196,15 @@ impl IndexedRepository {
     /// The same repository with an index that was loaded otherwise.
     pub(crate) fn with_index(repo: &Repository, index: index::Index) -> Self {
         Self { repo: repo.clone(), index: Arc::new(index), absent: Arc::default() }
+    }
+
+    /// Best place of a blob where something new may rely on it.
+    pub(crate) fn reliable(&self, id: &BlobId) -> Option<index::Located> {
+        if self.absent.is_empty() {
+            self.index.find(id)
+        } else {
+            self.index.find_reliable(id, &self.absent)
+        }
     }
 
     /// Says whether a blob is stored where something new may rely on it.

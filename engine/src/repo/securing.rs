@@ -11,7 +11,7 @@ use repo_format::gc::Rebase;
 use repo_format::history::Event;
 use repo_format::{BlobId, ObjectHash, SnapshotId};
 
-use super::blobs::{BlobReader, FrameReader, pack_name};
+use super::blobs::{self, BlobReader, pack_name};
 use super::create::Actor;
 use super::history::History;
 use super::index::Located;
@@ -227,7 +227,7 @@ impl<'a> Copier<'a> {
         frame: &[u8],
     ) -> Result<()> {
         let mut opened = frame.to_vec();
-        FrameReader::authenticate(self.repo, located, &mut opened)?;
+        blobs::unseal(self.repo, located, &mut opened)?;
         if located.pack.epoch == self.repo.keys.current().number {
             return writer.copy(located, frame);
         }

@@ -69,9 +69,29 @@ impl Index {
         self.stored.iter().chain(&self.recent)
     }
 
-    /// Says whether some pack holds the blob.
+    /// Says whether some pack holds the blob, and packs hold everything that it stands on.
     pub fn contains(&self, id: &BlobId) -> bool {
-        self.tables().any(|table| table.find_first(id).is_some())
+        let mut left = limits::DELTA_OPENED_MAX;
+        self.stands(id, u8::MAX, &mut left)
+    }
+
+    /// Says so of places below a depth, which falls with each step; what would take more looks than
+    /// a reader takes does not count.
+    fn stands(&self, id: &BlobId, below: u8, left: &mut u32) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        self.tables().any(|table| {
+            table.find(id).any(|place| {
+                let depth = place.entry.depth;
+                depth < below
+                    && (place.entry.base_count == 0
+                        || table.locate(&place).is_some_and(|located| {
+                            located.bases.iter().all(|base| self.stands(base, depth, left))
+                        }))
+            })
+        })
     }
 
     /// Every place of the blob, best first: stands alone before delta, then lowest depth.
@@ -155,6 +175,13 @@ impl Index {
     /// Segments that the index was made of.
     pub fn segments(&self) -> &[ObjectHash] {
         &self.segments
+    }
+
+    /// Calls `visit` with everything that is known of every place, in no particular order.
+    pub fn for_each_located(&self, mut visit: impl FnMut(Located)) {
+        for table in self.tables() {
+            table.places().filter_map(|place| table.locate(&place)).for_each(&mut visit);
+        }
     }
 
     /// Calls `visit` with every place and its pack, in no particular order.
