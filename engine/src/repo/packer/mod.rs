@@ -12,10 +12,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use repo_format::BlobId;
 use repo_format::pack::BlobKind;
 
+use super::IndexedRepository;
 use super::index::Located;
 use super::kept::KeptPacks;
 use super::session::Session;
-use super::IndexedRepository;
 use crate::crypto::blob;
 use crate::error::{Error, Result};
 
