@@ -537,11 +537,11 @@ impl World {
             }
         }
         if proc.runs > 0 {
-            self.plan(state, number, all);
+            Self::plan(state, number, all);
         }
     }
 
-    fn plan(&self, state: &State, number: usize, all: &mut Next) {
+    fn plan(state: &State, number: usize, all: &mut Next) {
         let live = state.live();
         let needs: u8 = ones(live).fold(0, |needs, snap| needs | state.snaps[snap].needs);
         if state.lacks(needs, state.packs) != 0 {
@@ -567,13 +567,12 @@ impl World {
                 if state.places(blob, condemned) == 0 {
                     continue;
                 }
-                match state.best(blob, stay) {
-                    Some(pack) => held |= 1 << pack,
+                if let Some(pack) = state.best(blob, stay) {
+                    held |= 1 << pack;
+                } else {
                     // A delta is copied as it is; its base is needed too, and so has its own place.
-                    None => {
-                        let whole = ones(state.packs).any(|pack| state.content[pack] & blob != 0);
-                        copies |= if whole { blob } else { D };
-                    }
+                    let whole = ones(state.packs).any(|pack| state.content[pack] & blob != 0);
+                    copies |= if whole { blob } else { D };
                 }
             }
             let mut s = *state;
