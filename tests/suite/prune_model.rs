@@ -378,7 +378,7 @@ impl World {
         let mut s = *state;
         let me = &mut s.procs[number];
         match proc.step {
-            Step::G1 => self.begin(state, number, all),
+            Step::G1 => Self::begin(state, number, all),
             Step::G3(content) => {
                 if let Some(pack) = s.put(content) {
                     s.procs[number].survivors |= 1 << pack;
@@ -509,7 +509,7 @@ impl World {
     }
 
     /// A pruner takes up something: an open plan, a plan that is over, or one of its own.
-    fn begin(&self, state: &State, number: usize, all: &mut Next) {
+    fn begin(state: &State, number: usize, all: &mut Next) {
         let proc = state.procs[number];
         let mut s = *state;
         s.procs[number].step = Step::End;
