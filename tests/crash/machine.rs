@@ -12,7 +12,7 @@ use engine::store::faulty::Fault;
 use strongroom_tests::random;
 
 use crate::cases::{Case, Memory, Plan, World};
-use crate::run::{Runner, Scene};
+use crate::runner::{Runner, Scene};
 use crate::verbs::{VERBS, Verb};
 use crate::{teeth, walks};
 

@@ -17,11 +17,14 @@
     reason = "every function here belongs to a test"
 )]
 
+mod acts;
 mod cases;
 mod machine;
 mod model;
 mod probes;
 mod run;
+mod runner;
+mod stage;
 mod teeth;
 mod verbs;
 mod walks;

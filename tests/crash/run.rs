@@ -1,6 +1,5 @@
 //! Runs one case: the verb under its plan, the judge, the recovery, the judge again.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,125 +9,20 @@ use disk_model::ModelDisk;
 use engine::crypto::random::pinned;
 use engine::planted;
 use engine::store::faulty::Faulty;
-use engine::store::layers::{Call, Retry, RetryPolicy};
+use engine::store::layers::{Retry, RetryPolicy};
 use engine::store::{LocalStore, MemoryStore, Store, disk_model};
 
+use crate::acts::{Act, Trouble};
 use crate::cases::{Case, Memory, Plan, World, only_misleads};
 use crate::model::{Effect, Model, Pending, Rule, judge};
-use crate::verbs::{Act, Stage, Trouble, Verb};
-use crate::world::{self, Files, Folders, Standing, Tree};
-use crate::{probes, world::ambient};
+use crate::probes;
+use crate::runner::{Runner, Scene, words};
+use crate::world::{self, Files, Standing, ambient};
 
 /// Bytes that records, cards and sealed heads of a run may take beside its packs.
 const SLACK_BYTES: u64 = 4096;
 
-/// Where a verb starts, and what it does when nothing goes wrong.
-#[derive(Debug, Clone)]
-pub(crate) struct Scene {
-    pub(crate) store: MemoryStore,
-    pub(crate) model: Model,
-    memory: BTreeMap<&'static str, Files>,
-    tree: usize,
-    /// Calls of a calm run.
-    pub(crate) log: Vec<(Call, String)>,
-    /// Readings of the clock in a calm run.
-    pub(crate) readings: u64,
-    /// Calls of a calm run to the disk.
-    pub(crate) disk_log: Vec<disk_model::Call>,
-    /// Bytes that a calm run stores.
-    bytes: u64,
-}
-
-/// Runs cases, one after another; there is one in a process.
-pub(crate) struct Runner {
-    folders: Folders,
-    trees: [Arc<Tree>; 3],
-    scenes: BTreeMap<&'static str, Scene>,
-}
-
 type Shared = Arc<Faulty<MemoryStore>>;
-
-impl Runner {
-    /// Makes the folders.
-    pub(crate) fn new() -> Self {
-        planted::set_packs_a_segment(Some(2));
-        let trees = world::trees().map(Arc::new);
-        Self { folders: Folders::new(), trees, scenes: BTreeMap::new() }
-    }
-
-    /// Where a verb starts; made once.
-    pub(crate) fn scene(&mut self, verb: &'static Verb) -> Result<Scene, String> {
-        if !self.scenes.contains_key(verb.name) {
-            let scene = self.prepare(verb)?;
-            self.scenes.insert(verb.name, scene);
-        }
-        Ok(self.scenes[verb.name].clone())
-    }
-
-    fn prepare(&self, verb: &'static Verb) -> Result<Scene, String> {
-        for machine in ["one", "two"] {
-            self.folders.set_memory(machine, &Files::new());
-        }
-        self.folders.use_source(verb.name);
-        self.folders.set_source(&self.trees[0]);
-        pinned::pin(Some(0));
-        let mut stage = Stage {
-            folders: &self.folders,
-            store: MemoryStore::new(),
-            model: Model::default(),
-            trees: self.trees.clone(),
-            tree: 0,
-        };
-        catch_unwind(AssertUnwindSafe(|| (verb.prepare)(&mut stage)))
-            .map_err(|panic| format!("preparing {}: {}", verb.name, words(&*panic)))?;
-        let Stage { store, model, tree, .. } = stage;
-        let memory = ["one", "two"].map(|machine| (machine, self.folders.memory(machine))).into();
-        let mut scene = Scene {
-            store,
-            model,
-            memory,
-            tree,
-            log: Vec::new(),
-            disk_log: Vec::new(),
-            readings: 0,
-            bytes: 0,
-        };
-        // A calm run tells how many calls there are to cut.
-        let case = Case { verb, world: World::Bare, plan: Plan::Calm, seed: 1 };
-        let mut run = Run::start(self, &scene, case);
-        let clock = Arc::new(Standing::jumping(usize::MAX, 0));
-        let result = run.attempt(&clock);
-        let (log, end) = (run.faulty.log(), run.faulty.inner().total_bytes());
-        result.map_err(|trouble| format!("{}, calm: {trouble}", verb.name))?;
-        scene.log = log;
-        scene.readings = clock.readings() as u64;
-        scene.bytes = end.saturating_sub(scene.store.total_bytes());
-        let mut run = Run::start(self, &scene, Case { world: World::Disk, ..case });
-        let result = run.attempt(&clock);
-        let log = run.disk.log();
-        result.map_err(|trouble| format!("{} on a disk, calm: {trouble}", verb.name))?;
-        scene.disk_log = log;
-        Ok(scene)
-    }
-
-    /// Runs a case; says what is wrong.
-    pub(crate) fn run(&mut self, case: Case) -> Result<(), String> {
-        let scene = self.scene(case.verb)?;
-        let mut run = Run::start(self, &scene, case);
-        let result = run.whole();
-        planted::set_strike(0);
-        result.map_err(|wrong| {
-            let log = run.faulty.log();
-            let from = log.len().saturating_sub(12);
-            let calls: Vec<String> = log[from..]
-                .iter()
-                .enumerate()
-                .map(|(at, (call, name))| format!("{} {call:?} {name}", at + from))
-                .collect();
-            format!("{wrong}\n      last calls: {}", calls.join(", "))
-        })
-    }
-}
 
 /// A case under way.
 pub(crate) struct Run<'a> {
@@ -144,7 +38,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn start(runner: &'a Runner, scene: &'a Scene, case: Case) -> Self {
+    pub(crate) fn start(runner: &'a Runner, scene: &'a Scene, case: Case) -> Self {
         runner.folders.use_source(case.verb.name);
         for (machine, files) in &scene.memory {
             runner.folders.set_memory(machine, files);
@@ -219,7 +113,7 @@ impl<'a> Run<'a> {
         self.attempt(&clock).map_err(|trouble| trouble.to_string())
     }
 
-    fn whole(&mut self) -> Result<(), String> {
+    pub(crate) fn whole(&mut self) -> Result<(), String> {
         match self.case.plan {
             Plan::RolledBack => return probes::rolled_back(self),
             Plan::RecordRemoved => return probes::record_removed(self),
@@ -284,10 +178,15 @@ impl<'a> Run<'a> {
             }
             _ => false,
         };
-        // A disk that cannot give an object is damaged; a store that does not answer is not.
-        let is_blame = matches!(trouble, Trouble::SaidDamage(_))
-            && self.case.is_honest()
-            && self.case.world != World::Disk;
+        // A disk that cannot give an object is damaged; a store that does not answer is not. What
+        // a run says that was cut off nobody hears.
+        let is_heard = match self.case.plan {
+            Plan::Crash(..) | Plan::CrashTwice(..) | Plan::CrashLate(..) => false,
+            Plan::CrashThenFault(..) => self.attempts > 1,
+            _ => self.case.world != World::Disk,
+        };
+        let is_blame =
+            is_heard && matches!(trouble, Trouble::SaidDamage(_)) && self.case.is_honest();
         if matches!(trouble, Trouble::Lied(_)) || must_end_well || is_blame {
             return Err(format!("{when} {trouble}"));
         }
@@ -437,13 +336,4 @@ fn disk_of(store: &MemoryStore) -> ModelDisk {
 /// The store of this program in a folder of a disk.
 fn on_disk(disk: &ModelDisk) -> Arc<dyn Store> {
     Arc::new(Faulty::new(LocalStore::on_model(disk.clone())).like(world::traits()))
-}
-
-/// Words of a panic.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap_or_default()
 }

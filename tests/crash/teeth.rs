@@ -8,7 +8,7 @@ use engine::store::faulty::Fault;
 
 use crate::cases::{Case, Memory, Plan};
 use crate::machine::{exhaustive, lines, start};
-use crate::run::Runner;
+use crate::runner::Runner;
 use crate::verbs::VERBS;
 
 /// Plants every fault; says whether each was noticed.

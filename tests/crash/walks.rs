@@ -15,13 +15,14 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use strongroom_tests::random;
 
+use crate::acts::{Act, Trouble};
 use crate::machine::{lines, number, seed, start};
 use crate::model::{Model, Pending, Rule, judge};
-use crate::verbs::{Act, Trouble, VERBS, Verb};
+use crate::verbs::{VERBS, Verb};
 use crate::world::{Files, Folders, Tree, calm, traits};
 
 /// Walks of one process, unless told otherwise.
-const WALKS: u64 = 1500;
+const WALKS: u64 = 500;
 /// Steps of a walk.
 const STEPS_MAX: usize = 14;
 /// Paths that a source may have.
