@@ -59,7 +59,7 @@ fn every_version_of_a_database_comes_back_and_costs_about_what_changed() {
         let output = backup(&world, &path, &[]).succeeds();
         let stored = output.number("bytes_stored");
         assert!(version == 0 || stored < 120_000, "version {version}: {stored} bytes");
-        versions.push((output.field("snapshot"), fingerprint(&path).unwrap()));
+        versions.push((output.field("snapshot_id"), fingerprint(&path).unwrap()));
     }
     for (number, (id, expected)) in versions.iter().enumerate() {
         let target = world.path(format!("restored-{number}"));

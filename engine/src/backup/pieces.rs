@@ -132,7 +132,7 @@ impl Pieces {
         told: Option<Chunker>,
         go_on: &dyn Fn() -> bool,
     ) -> io::Result<Self> {
-        let elsewhere = std::env::temp_dir();
+        let elsewhere = tempfile::env::temp_dir();
         let spool = repo.state_folder().unwrap_or(&elsewhere);
         let Capture { file, record } = sqlite::capture(path, spool, go_on)?;
         let record = serde_json::to_string_pretty(&record).map_err(io::Error::other)?;
