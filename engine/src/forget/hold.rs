@@ -51,8 +51,8 @@ fn sorted(ids: &[SnapshotId]) -> Vec<SnapshotId> {
 ///
 /// # Errors
 /// [`Kind::NotFound`] when a snapshot is not there or is forgotten; [`Kind::InvalidSetting`] for a
-/// reason that is too long. [`Kind::NotFound`] too when someone forgot one meanwhile and a prune has
-/// taken of it already; the hold stays.
+/// reason that is too long. [`Kind::NotFound`] too when someone forgot one meanwhile and a prune
+/// has taken of it already; the hold stays.
 pub fn add(
     repo: &Repository,
     history: &mut History,
