@@ -79,7 +79,8 @@ impl Context {
     pub(crate) fn opened(&self) -> Result<Opened, Failure> {
         let repository = self.repository()?;
         let history = self.history(&repository)?;
-        Ok(Opened { repository: repository.load_index(&self.ambient)?, history })
+        let indexed = repository.load_index_of(&history, &self.ambient)?;
+        Ok(Opened { repository: indexed, history })
     }
 
     /// Reads the history, and warns of what in it cannot be read.

@@ -38,7 +38,7 @@ pub use options::{GRACE_MS, Options};
 pub use report::{Report, Waiting};
 
 use choose::{Choice, Circumstances};
-use survey::Survey;
+use survey::{Heads, Survey};
 
 /// Times that a plan is begun anew because another prune deleted meanwhile.
 const TRIES: usize = 5;
@@ -87,6 +87,9 @@ pub fn prune(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<
     if !options.is_dry_run {
         if options.grace_ms == 0 {
             carry_out_due(&repo, options, &mut report, ambient)?;
+        }
+        if report.deleted_packs > 0 {
+            drop_places(&repo, &mut report, ambient)?;
         }
         report.waiting = waiting(&Marks::load(&repo, ambient)?);
     }
@@ -149,6 +152,19 @@ fn carry_out_due(
         report.is_idle = false;
     }
     Ok(())
+}
+
+/// Replaces the segments that name packs which are gone, so that nobody looks for blobs there.
+fn drop_places(repo: &Repository, report: &mut Report, ambient: &Ambient) -> Result<()> {
+    let history = History::load(repo, ambient)?;
+    let reading = Heads::read(repo, ambient)?;
+    let deleted = marks::deleted(&history);
+    let groups = segments::groups(&reading, &deleted);
+    match segments::replace(repo, &reading, &groups, &deleted, ambient) {
+        // Another prune replaces them at this moment.
+        Err(error) if error.kind() == Kind::NotFound => Ok(()),
+        replaced => replaced.map(|count| report.segments_merged += count),
+    }
 }
 
 /// When a plan may be carried out, in milliseconds since 1970.

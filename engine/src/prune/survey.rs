@@ -85,6 +85,14 @@ pub(super) struct Heads {
     pub(super) superseded: Vec<ObjectHash>,
 }
 
+impl Heads {
+    /// Reads the heads of all segments.
+    pub(super) fn read(repo: &Repository, ambient: &Ambient) -> Result<Self> {
+        let Reading { heads, superseded, .. } = index::load_afresh(repo, &|_| false, ambient)?;
+        Ok(Self { heads, superseded: superseded.into_iter().collect() })
+    }
+}
+
 /// Packs of the store, by hash.
 pub(super) fn list_packs(repo: &Repository) -> Result<HashMap<ObjectHash, (bool, Listed)>> {
     let mut packs = HashMap::new();

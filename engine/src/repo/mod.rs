@@ -166,6 +166,17 @@ impl Repository {
         }
     }
 
+    /// Reads the index to read snapshots of a history that was read before (O-7).
+    pub fn load_index_of(
+        &self,
+        history: &history::History,
+        ambient: &crate::Ambient,
+    ) -> Result<IndexedRepository> {
+        let mut index = index::load(self, ambient)?;
+        index.leave_out(marks::deleted(history));
+        Ok(IndexedRepository::with_index(self, index))
+    }
+
     /// Reads the index; with it the repository can be written, restored and browsed.
     pub fn load_index(&self, ambient: &crate::Ambient) -> Result<IndexedRepository> {
         let index = index::load(self, ambient)?;

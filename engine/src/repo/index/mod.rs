@@ -41,6 +41,8 @@ pub struct Index {
     recent: Option<Table>,
     /// Segments that the index was made of.
     segments: Vec<ObjectHash>,
+    /// Packs whose places do not count.
+    gone: HashSet<ObjectHash>,
     /// Segments that could not be read: name and why.
     pub damaged: Vec<(String, String)>,
 }
@@ -65,6 +67,17 @@ impl Index {
         Self { recent: Some(table), ..Self::default() }
     }
 
+    /// Leaves out places in packs that a prune is known to have deleted: their segments may not
+    /// have been replaced yet.
+    pub(crate) fn leave_out(&mut self, gone: HashSet<ObjectHash>) {
+        self.gone = gone;
+    }
+
+    fn is_gone(&self, table: &Table, place: &Place) -> bool {
+        !self.gone.is_empty()
+            && table.packs().get(place.pack as usize).is_some_and(|p| self.gone.contains(&p.hash))
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         self.stored.iter().chain(&self.recent)
     }
@@ -86,6 +99,7 @@ impl Index {
             table.find(id).any(|place| {
                 let depth = place.entry.depth;
                 depth < below
+                    && !self.is_gone(table, &place)
                     && (place.entry.base_count == 0
                         || table.locate(&place).is_some_and(|located| {
                             located.bases.iter().all(|base| self.stands(base, depth, left))
@@ -98,8 +112,9 @@ impl Index {
     pub fn find_all(&self, id: &BlobId) -> Vec<Located> {
         let mut found: Vec<Located> = self
             .tables()
-            .flat_map(|table| table.find(id).map(|place| table.locate(&place)))
-            .flatten()
+            .flat_map(|table| table.find(id).map(move |place| (table, place)))
+            .filter(|(table, place)| !self.is_gone(table, place))
+            .filter_map(|(table, place)| table.locate(&place))
             .collect();
         found.sort_by_key(|located| located.entry.depth);
         found
@@ -109,6 +124,7 @@ impl Index {
     pub fn find(&self, id: &BlobId) -> Option<Located> {
         self.tables()
             .flat_map(|table| table.find(id).map(move |place| (table, place)))
+            .filter(|(table, place)| !self.is_gone(table, place))
             .min_by_key(|(_, place)| place.entry.depth)
             .and_then(|(table, place)| table.locate(&place))
     }
