@@ -170,7 +170,7 @@ pub(crate) fn key_passwd(act: &Act<'_>) -> Result<Vec<Effect>, Trouble> {
 /// The file that a name belongs to: what an earlier run could not read whole stays beside the file,
 /// under a name that says so.
 fn rest_of(name: &str) -> &str {
-    name.strip_suffix(".strongroom-damaged").unwrap_or(name)
+    name.find(".strongroom-damaged").map_or(name, |at| &name[..at])
 }
 
 pub(crate) fn restore_newest(act: &Act<'_>) -> Result<Vec<Effect>, Trouble> {
