@@ -319,6 +319,8 @@ class SqliteSeries(DataSet):
             if version:
                 shop.execute("BEGIN")
                 sales = self._sell(shop, rng, sales, sales // 400)
+                edits = ((rng.randrange(10**6) / 100, rng.randrange(sales)) for _ in range(self.parameters[2]))
+                shop.executemany("UPDATE sale SET total = ? WHERE id = ?", edits)
                 moves = ((rng.randrange(30), version, rng.randrange(stock)) for _ in range(stock // 500))
                 shop.executemany("UPDATE stock SET amount = ?, moved = ? WHERE sku = ?", moves)
                 shop.execute("COMMIT")
@@ -344,6 +346,17 @@ class SqliteSeries(DataSet):
         """Puts one version where the tools look for the database."""
         shutil.copyfile(self._version(number), os.path.join(self.source, "shop.db"))
         shutil.copystat(self._version(number), os.path.join(self.source, "shop.db"))
+
+    def pages(self):
+        return os.path.getsize(self._version(self.versions - 1)) // 4096
+
+    def changed_pages(self):
+        """For each version the number of its pages that are not as they were at the same place in the one before."""
+        counts = []
+        for version in range(1, self.versions):
+            with open(self._version(version - 1), "rb") as before, open(self._version(version), "rb") as after:
+                counts.append(sum(page != before.read(4096) for page in iter(lambda: after.read(4096), b"")))
+        return counts
 
     def page_floors(self):
         """For each version the bytes of its pages never seen before, each compressed alone (zlib 6)."""

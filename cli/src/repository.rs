@@ -8,6 +8,7 @@ use engine::browse::{Caches, Selector, View, snapshots};
 use engine::error::Kind;
 use engine::repo::create::Actor;
 use engine::repo::history::{History, Taken};
+use engine::repo::vouching::doubtful;
 use engine::repo::{self, IndexedRepository, OpenSettings, Repository};
 use engine::source::files::OwnerNames;
 use engine::store::layers::Limits;
@@ -78,7 +79,8 @@ impl Context {
     pub(crate) fn opened(&self) -> Result<Opened, Failure> {
         let repository = self.repository()?;
         let history = self.history(&repository)?;
-        Ok(Opened { repository: repository.load_index(&self.ambient)?, history })
+        let indexed = repository.load_index_of(&history, &self.ambient)?;
+        Ok(Opened { repository: indexed, history })
     }
 
     /// Reads the history, and warns of what in it cannot be read.
@@ -86,6 +88,10 @@ impl Context {
         let history = History::load(repository, &self.ambient)?;
         for finding in &history.findings {
             self.output.warning(finding.object.as_bytes(), &finding.what);
+        }
+        for id in doubtful(repository, &history, &self.ambient)? {
+            let what = "a prune ran while it was committed, and nobody has looked since whether all of it is there: `strongroom prune` or `strongroom check` does";
+            self.output.warning(id.to_hex().as_bytes(), what);
         }
         Ok(history)
     }

@@ -4,6 +4,7 @@
 //! it, never zeros. Entries of a snapshot never change, so the kernel may keep them.
 
 mod attributes;
+mod calls;
 mod errno;
 mod filesystem;
 mod inodes;

@@ -5,13 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, Bytes, Text};
+use crate::codec::{self, Text};
 use crate::envelope::{self, Fields, HEADER_BYTES, Header, TRAILER_BYTES};
 use crate::error::{DecodeError, Reason, Result};
-use crate::id::{BlobId, ObjectHash, RepositoryId, SlotId, SnapshotId, WriterId};
+use crate::gc::{Pruned, Rebase};
+use crate::id::{ObjectHash, RepositoryId, SlotId, SnapshotId, WriterId};
 use crate::limits;
 use crate::object_name::ObjectKind;
-use crate::tree::Totals;
+use crate::retention::{Forget, Hold, Release, must_ascend};
+pub use crate::snapshot::{Snapshot, Statistics, Stream};
 
 /// Version of record bodies that this crate reads and writes.
 pub const VERSION: u8 = 1;
@@ -187,6 +189,20 @@ pub enum Event {
     Key(KeyChange),
     /// The tags of a snapshot were changed.
     Tags(TagChange),
+    /// Snapshots were forgotten.
+    Forget(Forget),
+    /// Snapshots were put under a hold.
+    Hold(Hold),
+    /// Holds or forgets were taken back.
+    Release(Release),
+    /// A snapshot was restored for real and compared.
+    Verify(Verified),
+    /// A configuration was written.
+    Config(ConfigChange),
+    /// Packs were deleted.
+    Prune(Pruned),
+    /// A snapshot was looked at again after a prune that it raced with.
+    Rebase(Rebase),
     /// A type that this version does not read; its body is kept unread.
     Unknown(u8),
 }
@@ -228,79 +244,36 @@ pub struct TagChange {
     pub actor: Text,
 }
 
-/// One finished backup. SPEC 8.4.
+/// A snapshot that was restored for real and compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Root node of the root directory.
-    pub root: BlobId,
-    /// Entries of the root directory.
-    pub root_entries: u64,
-    /// Everything below the root.
-    pub totals: Totals,
-    /// Pack set of everything that the snapshot needs, where it was recorded.
-    pub pack_set: Option<BlobId>,
-    /// Plans of prunes that the writer knew and obeyed.
-    pub prune_basis: Vec<Text>,
-    /// Time that the snapshot stands for, in milliseconds since 1970.
-    pub time_ms: i64,
-    /// Host.
-    pub host: Text,
-    /// User.
-    pub user: Text,
-    /// Program and version that made it.
-    pub program: Text,
-    /// What was backed up, as absolute paths or stream names.
-    pub sources: Vec<Bytes>,
-    /// Tags at the time of the commit.
-    pub tags: Vec<Text>,
-    /// Label; may be empty.
-    pub label: Text,
-    /// Snapshot that unchanged files were taken from.
-    pub parent: Option<SnapshotId>,
-    /// Whether the backup was interrupted, so that some of the sources is missing.
-    pub is_partial: bool,
-    /// Things that could not be read, and so are missing or older than the snapshot says.
-    pub unreadable: u64,
-    /// Streams, with how their source ended.
-    pub streams: Vec<Stream>,
-    /// What the backup did.
-    pub statistics: Statistics,
-}
-
-/// How a stream was captured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stream {
-    /// Name below `@streams/`.
-    pub name: Bytes,
-    /// Command or address that gave it; empty for standard input.
-    pub origin: Text,
-    /// Exit status of its source; 0 is success.
-    pub exit_status: i32,
-    /// Bytes captured.
+pub struct Verified {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// Whether all of it was as it must be.
+    pub is_good: bool,
+    /// Files restored.
+    pub files: u64,
+    /// Their bytes.
     pub bytes: u64,
+    /// Files that were not as they must be.
+    pub damaged: u64,
+    /// How it was compared.
+    pub note: Text,
+    /// Who did it: user at host.
+    pub actor: Text,
 }
 
-/// Counts of one backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Statistics {
-    /// Files that the parent does not have.
-    pub files_new: u64,
-    /// Files that differ from the parent.
-    pub files_changed: u64,
-    /// Files taken from the parent unread.
-    pub files_unchanged: u64,
-    /// Directories.
-    pub directories: u64,
-    /// Bytes read from the sources.
-    pub bytes_read: u64,
-    /// Plain bytes of new blobs.
-    pub bytes_new: u64,
-    /// Bytes that were added to the store for blobs.
-    pub bytes_stored: u64,
-    /// New blobs.
-    pub blobs_new: u64,
-    /// Time from start to commit, in milliseconds.
-    pub duration_ms: u64,
+/// A new generation of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigChange {
+    /// The generation.
+    pub generation: u32,
+    /// Trailer of the configuration.
+    pub config: ObjectHash,
+    /// What changed.
+    pub note: Text,
+    /// Who changed it: user at host.
+    pub actor: Text,
 }
 
 impl Event {
@@ -311,7 +284,31 @@ impl Event {
             Self::Snapshot(_) => event_type::SNAPSHOT,
             Self::Key(_) => event_type::KEY,
             Self::Tags(_) => event_type::TAGS,
+            Self::Forget(_) => event_type::FORGET,
+            Self::Hold(_) => event_type::HOLD,
+            Self::Release(_) => event_type::RELEASE,
+            Self::Verify(_) => event_type::VERIFY,
+            Self::Config(_) => event_type::CONFIG,
+            Self::Prune(_) => event_type::PRUNE,
+            Self::Rebase(_) => event_type::REBASE,
             Self::Unknown(found) => *found,
+        }
+    }
+}
+
+impl Event {
+    /// Checks what the types cannot say.
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Forget(Forget { snapshots, .. }) | Self::Hold(Hold { snapshots, .. }) => {
+                must_ascend(RECORD, snapshots)
+            }
+            Self::Release(release) => {
+                must_ascend(RECORD, &release.records)?;
+                must_ascend(RECORD, &release.snapshots)
+            }
+            Self::Prune(pruned) => must_ascend(RECORD, &pruned.deleted),
+            _ => Ok(()),
         }
     }
 }
@@ -326,6 +323,13 @@ impl Body {
             Event::Snapshot(event) => codec::encode_into(event, &mut out),
             Event::Key(event) => codec::encode_into(event, &mut out),
             Event::Tags(event) => codec::encode_into(event, &mut out),
+            Event::Forget(event) => codec::encode_into(event, &mut out),
+            Event::Hold(event) => codec::encode_into(event, &mut out),
+            Event::Release(event) => codec::encode_into(event, &mut out),
+            Event::Verify(event) => codec::encode_into(event, &mut out),
+            Event::Config(event) => codec::encode_into(event, &mut out),
+            Event::Prune(event) => codec::encode_into(event, &mut out),
+            Event::Rebase(event) => codec::encode_into(event, &mut out),
             Event::Unknown(_) => {}
         }
         out
@@ -336,37 +340,42 @@ impl Body {
     /// A type or version that this crate does not know gives [`Event::Unknown`], not an error, so
     /// that a newer writer's records never look like damage.
     pub fn decode(found: u8, bytes: &[u8]) -> Result<Self> {
-        #[derive(Serialize, Deserialize)]
-        struct Parts<T>(Vec<Head>, T);
-        fn parts<T: Serialize + for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<(Vec<Head>, T)> {
-            let Parts(heads, event) = codec::decode::<Parts<T>>(RECORD, bytes)?;
-            if heads.windows(2).any(|pair| pair[0].writer >= pair[1].writer) {
-                return Err(DecodeError::new(RECORD, 1, Reason::OutOfOrder));
-            }
-            Ok((heads, event))
-        }
         let Some((&version, rest)) = bytes.split_first() else {
             return Err(DecodeError::new(RECORD, 0, Reason::Truncated));
         };
         let (heads, event) = match (version, found) {
-            (VERSION, event_type::CREATED) => {
-                parts(rest).map(|(heads, event)| (heads, Event::Created(event)))?
-            }
-            (VERSION, event_type::SNAPSHOT) => {
-                parts(rest).map(|(heads, event)| (heads, Event::Snapshot(event)))?
-            }
-            (VERSION, event_type::KEY) => {
-                parts(rest).map(|(heads, event)| (heads, Event::Key(event)))?
-            }
-            (VERSION, event_type::TAGS) => {
-                parts(rest).map(|(heads, event)| (heads, Event::Tags(event)))?
-            }
+            (VERSION, event_type::CREATED) => parts(rest, Event::Created)?,
+            (VERSION, event_type::SNAPSHOT) => parts(rest, Event::Snapshot)?,
+            (VERSION, event_type::KEY) => parts(rest, Event::Key)?,
+            (VERSION, event_type::TAGS) => parts(rest, Event::Tags)?,
+            (VERSION, event_type::FORGET) => parts(rest, Event::Forget)?,
+            (VERSION, event_type::HOLD) => parts(rest, Event::Hold)?,
+            (VERSION, event_type::RELEASE) => parts(rest, Event::Release)?,
+            (VERSION, event_type::VERIFY) => parts(rest, Event::Verify)?,
+            (VERSION, event_type::CONFIG) => parts(rest, Event::Config)?,
+            (VERSION, event_type::PRUNE) => parts(rest, Event::Prune)?,
+            (VERSION, event_type::REBASE) => parts(rest, Event::Rebase)?,
             // The heads come first in every type of this version, and count whoever wrote them.
             (VERSION, _) => (codec::decode_start(RECORD, rest)?, Event::Unknown(found)),
             _ => (Vec::new(), Event::Unknown(found)),
         };
+        event.check()?;
         Ok(Self { heads, event })
     }
+}
+
+/// Reads heads and event of a body.
+fn parts<T: Serialize + for<'a> Deserialize<'a>>(
+    bytes: &[u8],
+    event: impl FnOnce(T) -> Event,
+) -> Result<(Vec<Head>, Event)> {
+    #[derive(Serialize, Deserialize)]
+    struct Parts<T>(Vec<Head>, T);
+    let Parts(heads, found) = codec::decode::<Parts<T>>(RECORD, bytes)?;
+    if heads.windows(2).any(|pair| pair[0].writer >= pair[1].writer) {
+        return Err(DecodeError::new(RECORD, 1, Reason::OutOfOrder));
+    }
+    Ok((heads, event(found)))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod content;
 pub mod envelope;
 pub mod error;
+pub mod gc;
 pub mod history;
 pub mod id;
 pub mod index;
@@ -19,6 +20,8 @@ pub mod limits;
 pub mod marker;
 pub mod object_name;
 pub mod pack;
+pub mod retention;
+pub mod snapshot;
 pub mod tree;
 pub mod writer_card;
 

@@ -20,6 +20,14 @@ pub const RECORD_BYTES_MAX: u64 = 16 << 20;
 pub const DELTA_BASES_MAX: u8 = 8;
 /// Deepest chain of delta blobs a reader follows.
 pub const DELTA_DEPTH_MAX: u8 = 64;
+/// Most plain bytes of the bases of one delta blob together.
+pub const DELTA_BASE_BYTES_MAX: u32 = 8 << 20;
+/// Most blobs that are opened for one blob, itself included: its bases, theirs, and so on.
+pub const DELTA_OPENED_MAX: u32 = 1024;
+/// Most plain bytes of all those blobs together.
+pub const DELTA_OPENED_BYTES_MAX: u64 = 256 << 20;
+/// Largest window of a zstd frame, as its binary logarithm.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 /// Most bytes of one path component.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Most bytes of a symlink target.

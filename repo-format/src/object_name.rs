@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::gc::PlanName;
 use crate::id::{ObjectHash, SlotId, WriterId, from_hex, to_hex};
 
 /// Kinds of object, as the byte in the envelope says. SPEC 2.1.
@@ -153,6 +154,21 @@ impl ObjectName {
         format!("{}{writer}/", prefix::HISTORY)
     }
 
+    /// Name of the plan of a prune.
+    pub fn prune_plan(plan: PlanName) -> Self {
+        Self(plan.object("plan"))
+    }
+
+    /// Name of the mark that deletion begins.
+    pub fn prune_sweep(plan: PlanName) -> Self {
+        Self(plan.object("sweep"))
+    }
+
+    /// Name of the end of a prune.
+    pub fn prune_done(plan: PlanName) -> Self {
+        Self(plan.object("done"))
+    }
+
     /// Spelling of the name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -178,6 +194,16 @@ impl ObjectName {
                     writer: WriterId::from_hex(writer)?,
                     seq: u64::from_be_bytes(from_hex(seq)?),
                     hash_start: from_hex(hash)?,
+                }
+            }
+            "gc" => {
+                let (plan, ending) = rest.split_once('.')?;
+                let plan = PlanName::parse(plan)?;
+                match ending {
+                    "plan" => Meaning::PrunePlan(plan),
+                    "sweep" => Meaning::PruneSweep(plan),
+                    "done" => Meaning::PruneDone(plan),
+                    _ => return None,
                 }
             }
             _ => return None,
@@ -211,6 +237,12 @@ pub enum Meaning {
         /// First eight bytes of the record's hash.
         hash_start: [u8; 8],
     },
+    /// What a prune means to delete.
+    PrunePlan(PlanName),
+    /// The mark that deletion begins.
+    PruneSweep(PlanName),
+    /// The end of a prune.
+    PruneDone(PlanName),
 }
 
 fn fanned_out(rest: &str) -> Option<ObjectHash> {

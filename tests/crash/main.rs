@@ -32,8 +32,11 @@ mod world;
 
 use std::process::ExitCode;
 
+/// Runs one part; says whether all of it holds.
+type Part = fn() -> bool;
+
 /// Parts of this test, as a filter names them.
-const PARTS: [(&str, fn() -> bool); 3] =
+const PARTS: [(&str, Part); 3] =
     [("crash_machine", machine::all), ("planted_faults", teeth::all), ("model_test", walks::all)];
 
 fn main() -> ExitCode {

@@ -145,12 +145,12 @@ fn judge_on(
     match look(store, cache, model, pending) {
         Ok(seen) => {
             let wrong = seen.wrong();
-            match rule {
-                Rule::Strict => wrong.map_or(Ok(()), Err)?,
-                // The check has spoken, so nobody is deceived, as long as no bytes are wrong.
-                Rule::Honest if seen.lies.is_empty() && seen.is_damage_said => return Ok(()),
-                Rule::Honest => wrong.map_or(Ok(()), Err)?,
+            // Where the check has spoken nobody is deceived, as long as no bytes are wrong.
+            let is_said = seen.lies.is_empty() && seen.is_damage_said;
+            if matches!(rule, Rule::Honest) && is_said {
+                return Ok(());
             }
+            wrong.map_or(Ok(()), Err)?;
             for (id, known) in seen.adopted {
                 model.snapshots.insert(id, known);
             }

@@ -38,9 +38,10 @@ pub(crate) fn rolled_back(run: &mut Run<'_>) -> Result<(), String> {
     if !run.scene.model.exists || !is_longer {
         return Ok(());
     }
-    match notices(&old.copy(), Some(&run.cache()))? {
-        true => Ok(()),
-        false => Err("an older copy of the store is taken for the newest".to_owned()),
+    if notices(&old.copy(), Some(&run.cache()))? {
+        Ok(())
+    } else {
+        Err("an older copy of the store is taken for the newest".to_owned())
     }
 }
 

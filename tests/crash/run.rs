@@ -97,7 +97,9 @@ impl<'a> Run<'a> {
                 .unwrap_or_else(|panic| Err(Trouble::Lied(format!("panic: {}", words(&*panic)))));
         match result {
             Ok(effects) => {
-                effects.into_iter().for_each(|effect| self.model.apply(effect));
+                for effect in effects {
+                    self.model.apply(effect);
+                }
                 Ok(())
             }
             Err(trouble) => {
@@ -276,12 +278,11 @@ impl<'a> Run<'a> {
         if last.is_err() && is_disturbed {
             self.complain(&last, "the disturbed recovery")?;
             self.after_crash(2);
-            if !self.case.is_honest() {
-                if let Plan::CrashThenFault(_, _, fault) = self.case.plan
-                    && !only_misleads(fault)
-                {
-                    return self.judge(false, false, "after the misled recovery");
-                }
+            if !self.case.is_honest()
+                && let Plan::CrashThenFault(_, _, fault) = self.case.plan
+                && !only_misleads(fault)
+            {
+                return self.judge(false, false, "after the misled recovery");
             }
             last = self.attempt(&calm);
         }

@@ -131,7 +131,9 @@ impl<'a> Walk<'a> {
         let act = self.act();
         let effects = catch_unwind(AssertUnwindSafe(|| (verb.act)(&act)))
             .unwrap_or_else(|_| Err(Trouble::Lied("panic".to_owned())))?;
-        effects.into_iter().for_each(|effect| self.model.apply(effect));
+        for effect in effects {
+            self.model.apply(effect);
+        }
         Ok(())
     }
 
@@ -199,12 +201,11 @@ pub(crate) fn all() -> bool {
     let children = (0..parts).map(|part| start(&format!("walks {part}"))).collect();
     let (mut run, mut failed) = (0, 0);
     for line in lines(children) {
-        match line.strip_prefix("RUN ") {
-            Some(count) => run += count.parse::<u64>().unwrap_or(0),
-            None => {
-                failed += u64::from(line.starts_with("FAILED"));
-                println!("{line}");
-            }
+        if let Some(count) = line.strip_prefix("RUN ") {
+            run += count.parse::<u64>().unwrap_or(0);
+        } else {
+            failed += u64::from(line.starts_with("FAILED"));
+            println!("{line}");
         }
     }
     println!("model test: {run} walks, {failed} failed ({} s)", started.elapsed().as_secs());

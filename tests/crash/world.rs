@@ -178,8 +178,16 @@ impl Folders {
         files_of(&self.path(machine))
     }
 
-    /// Makes a machine remember exactly this. The folders stay, since a machine knows its own.
+    /// Makes a machine remember exactly this. The folder of a repository stays, since a machine
+    /// knows its own; folders in it go, or thousands of empty ones would slow every listing.
     pub(crate) fn set_memory(&self, machine: &str, files: &Files) {
+        for repository in std::fs::read_dir(self.path(machine)).unwrap().flatten() {
+            for inner in std::fs::read_dir(repository.path()).unwrap().flatten() {
+                if inner.file_type().unwrap().is_dir() {
+                    std::fs::remove_dir_all(inner.path()).unwrap();
+                }
+            }
+        }
         for path in files_of(&self.path(machine)).into_keys() {
             if !files.contains_key(&path) {
                 std::fs::remove_file(path).unwrap();

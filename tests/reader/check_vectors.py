@@ -10,7 +10,7 @@ import strongroom_format as f
 
 
 def plain_number(read):
-    return lambda data, p: f.versioned("number", read, b"\1" + data)
+    return lambda data, p: f.versioned("number", read)(b"\1" + data)
 
 
 def expect_value(read):
@@ -23,16 +23,6 @@ def expect_value(read):
 
 def hex_of(p, key):
     return bytes.fromhex(p[key]) if key in p else None
-
-
-def footer(data, p):
-    total, (length,) = int(p["total_bytes"]), struct.unpack("<I", data[-36:-32])
-    if total < 100:
-        raise f.DecodeError("pack footer", "truncated")
-    if total > f.PACK_MAX:
-        raise f.DecodeError("pack footer", "over the limit")
-    if length < 40 or length > total - 100:
-        raise f.DecodeError("pack footer", "invalid value")
 
 
 def opened(plain, p):
@@ -51,8 +41,15 @@ def seal(data, p):
 def frame(data, p):
     id, kind, encoding = hex_of(p, "id"), int(p["kind"]), int(p["encoding"])
     aad = b"strongroom v1 blob" + hex_of(p, "repository") + id + struct.pack("<BBI", kind, encoding, int(p["plain_bytes"]))
-    encoded = f.open_one_use(f.MAC(hex_of(p, "key"), data[:24] + id), aad, data[24:], "frame")
-    plain = f.decode_blob(encoding, encoded, int(p["plain_bytes"]), b"", "frame")
+    aad += b"".join(bytes.fromhex(base) for base in p.get("bases", "").split())
+    try:
+        encoded = f.open_one_use(f.MAC(hex_of(p, "key"), data[:24] + id), aad, data[24:], "frame")
+    except f.Damage as error:
+        raise f.DecodeError("frame", "not authentic") from error
+    try:
+        plain = f.decode_blob(encoding, encoded, int(p["plain_bytes"]), hex_of(p, "base_plain") or b"", "frame")
+    except f.Damage as error:
+        raise f.DecodeError("frame", "invalid value") from error
     if f.MAC(hex_of(p, "id_key"), bytes([kind]) + plain) != id:
         raise f.DecodeError("frame", "invalid value")
     opened(plain, p)
@@ -65,6 +62,13 @@ def cuts(_, p):
         raise AssertionError("lengths out of bounds")  # where to cut is no business of a reader
 
 
+# Records that nobody needs who only reads (10.3).
+PLAN = f.record(
+    heads=f.sorted_list(f.HEAD, lambda head: (head.writer, head.seq, head.hash)), seen=f.list_of(f.text), time=f.i64,
+    grace=f.u64, actor=f.text, condemned=f.sorted_list(
+        f.record(pack=f.id32, is_metadata=f.boolean, bytes=f.u64), lambda one: one.pack), survivors=f.IDS)
+SWEEP = f.record(time=f.i64, actor=f.text)
+DONE = f.record(time=f.i64, actor=f.text, reprieved=f.IDS)
 DECODERS = {
     "u64": expect_value(f.u64), "i64": expect_value(f.i64), "text": plain_number(f.text),
     "bytes": plain_number(f.bytes_),
@@ -72,10 +76,10 @@ DECODERS = {
     "marker": lambda d, p: f.decode_marker(d),
     "key-slot": lambda d, p: f.decode_key_slot(d, hex_of(p, "repository")),
     "key-bundle": lambda d, p: f.decode_bundle(d),
-    "label": lambda d, p: f.versioned("label", f.LABEL, d),
+    "label": lambda d, p: f.decode_label(d),
     "config": lambda d, p: f.decode_config(d),
     "pack-directory": lambda d, p: f.decode_directory(d, int(p["frames_end"])),
-    "pack-footer": footer,
+    "pack-footer": lambda d, p: f.locate_directory(int(p["total_bytes"]), d),
     "index-head": lambda d, p: f.decode_segment_head(d),
     "index-body": lambda d, p: f.decode_segment_body(d, f.decode_segment_head(hex_of(p, "head"))),
     "tree-node": lambda d, p: f.decode_tree_node(d),
@@ -83,6 +87,9 @@ DECODERS = {
     "content-list": lambda d, p: f.decode_list_node(d),
     "history-record": lambda d, p: f.decode_record(d, hex_of(p, "repository")),
     "history-body": lambda d, p: f.decode_history_body(int(p["type"]), d),
+    "prune-plan": lambda d, p: f.versioned("prune plan", PLAN)(d),
+    "prune-sweep": lambda d, p: f.versioned("prune sweep", SWEEP)(d),
+    "prune-done": lambda d, p: f.versioned("prune end", DONE)(d),
     "writer-card": lambda d, p: f.decode_card(d, hex_of(p, "repository")),
     "seal": seal, "frame": frame, "cuts": cuts,
 }

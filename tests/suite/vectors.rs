@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use engine::chunk::compression::Decompressor;
 use engine::chunk::cutter::{Cutter, Gear};
+use engine::chunk::delta;
 use engine::crypto::seal::{self, Key};
 use engine::crypto::{Error as CryptoError, blob};
 use repo_format::codec::{self, Bytes, Text};
 use repo_format::config::Config;
 use repo_format::content::{Chunker, ListNode};
+use repo_format::gc::{Done, Plan, Sweep};
 use repo_format::history::{Body, Event, Record};
 use repo_format::id::from_hex;
 use repo_format::index::{SegmentBody, SegmentHead};
@@ -125,6 +127,9 @@ fn decode(vector: &Vector, data: &[u8]) -> Verdict {
             let known = |v: Body| (!matches!(v.event, Event::Unknown(_))).then(|| v.encode());
             verdict(Body::decode(found, data), known)
         }
+        "prune-plan" => verdict(Plan::decode(data), |v| Some(v.encode())),
+        "prune-sweep" => verdict(Sweep::decode(data), |v| Some(v.encode())),
+        "prune-done" => verdict(Done::decode(data), |v| Some(v.encode())),
         "writer-card" => {
             verdict(WriterCard::decode(data, vector.repository()), |v| Some(v.encode().0))
         }
@@ -175,12 +180,18 @@ fn frame(vector: &Vector, data: &[u8]) -> Verdict {
     };
     let encoding = u8::try_from(vector.number("encoding")).unwrap();
     let plain_bytes = u32::try_from(vector.number("plain_bytes")).unwrap();
-    let context = blob_context(vector.repository(), id, kind, encoding, plain_bytes, &[]);
+    let named = vector.fields.get("bases").map_or("", String::as_str);
+    let bases: Vec<BlobId> =
+        named.split_whitespace().map(|base| BlobId::from_hex(base).unwrap()).collect();
+    let context = blob_context(vector.repository(), id, kind, encoding, plain_bytes, &bases);
     let mut bytes = data.to_vec();
     let encoded = blob::open_frame(&mut bytes, &vector.key("key"), id, &context).map_err(crypto)?;
     let mut plain = Vec::new();
-    let mut decompressor = Decompressor::new().unwrap();
-    let decoded = decompressor.decode(encoding, encoded, plain_bytes, &mut plain);
+    let decoded = if bases.is_empty() {
+        Decompressor::new().unwrap().decode(encoding, encoded, plain_bytes, &mut plain)
+    } else {
+        delta::decode(&vector.bytes("base_plain"), encoded, plain_bytes, &mut plain)
+    };
     decoded.map_err(|_| "invalid value".to_owned())?;
     if blob::blob_id(&vector.key("id_key"), kind, &plain) != id {
         return Err("invalid value".to_owned());

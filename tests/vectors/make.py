@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 
+import zstandard
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -487,6 +488,21 @@ def records():
     body("snapshot", "accept", "a snapshot", 2, snapshot)
     body("key", "accept", "a slot was added", 7, W2 + b"\1" + txt("office") + txt("ann@till"))
     body("tags", "accept", "tags", 11, tags, ((W1, 4, A), (W2, 1 << 40, B)))
+    forgotten = seq([A, B]) + txt("7 daily") + txt("ann@till")
+    body("forget", "accept", "two snapshots are forgotten", 3, forgotten)
+    body("forget-twice", "out of order", "one snapshot twice", 3, seq([A, A]) + txt("") + txt(""))
+    body("forget-unsorted", "out of order", "snapshots descend", 3, seq([B, A]) + txt("") + txt(""))
+    body("hold", "accept", "a hold", 4, seq([A]) + txt("audit") + txt("ann@till"))
+    body("hold-unsorted", "out of order", "snapshots descend", 4, seq([B, A]) + txt("") + txt(""))
+    body("release", "accept", "a hold is released for one snapshot", 5, seq([C32]) + seq([A]) + txt("over") + txt("ann@till"))
+    body("release-records", "out of order", "records descend", 5, seq([C32, B]) + seq([]) + txt("") + txt(""))
+    body("release-unsorted", "out of order", "snapshots descend", 5, seq([C32]) + seq([B, A]) + txt("") + txt(""))
+    body("verify", "accept", "a drill", 6, A + b"\1" + num(300) + num(1 << 33) + num(0) + txt("all of it") + txt("ann@till"))
+    body("config", "accept", "a configuration", 8, num(1) + A + txt("features") + txt("ann@till"))
+    body("prune", "accept", "two packs are gone", 9,
+         txt("00000001-0badcafe") + seq([A, B]) + num(1 << 26) + num(1) + txt("ann@till"))
+    body("prune-unsorted", "out of order", "packs descend", 9, txt("") + seq([B, A]) + num(0) + num(0) + txt(""))
+    body("rebase", "accept", "a snapshot was looked at again", 10, A + seq([txt("00000001-0badcafe")]) + txt("ann@till"))
     body("type-200", "accept", "a type that is not known is kept unread", 200, b"\xff\xff")
     body("version-2", "accept", "a version that is not known is kept unread", 11, tags, version=2)
     body("heads-unsorted", "out of order", "heads descend", 11, tags, ((W2, 4, A), (W1, 1, B)))
@@ -495,6 +511,32 @@ def records():
     body("more", "trailing bytes", "a byte too many", 11, tags, more=b"\0")
     body("cut", "truncated", "the last byte is missing", 11, tags[:-1])
     vector("history-body", "empty", "truncated", "no byte", b"", type=11)
+
+
+def pruning():
+    def plan(name, expect, note, heads=((W1, 4, A),), condemned=((A, 0, 1 << 25), (B, 1, 99)), survivors=(C32,),
+             version=1, more=b""):
+        vector("prune-plan", name, expect, note, bytes([version]) + seq(w + num(n) + h for w, n, h in heads)
+               + seq([txt("00000001-0badcafe")]) + zig(1_700_000_000_000) + num(86_400_000) + txt("ann@till")
+               + seq(p + bytes([m]) + num(n) for p, m, n in condemned) + seq(survivors) + more)
+    plan("whole", "accept", "a plan")
+    plan("fork", "accept", "two heads of one writer", ((W1, 4, A), (W1, 4, B), (W1, 5, A)))
+    plan("heads-unsorted", "out of order", "heads descend", ((W2, 4, A), (W1, 4, A)))
+    plan("head-twice", "out of order", "a head twice", ((W1, 4, A), (W1, 4, A)))
+    plan("condemned-unsorted", "out of order", "packs descend", condemned=((B, 0, 1), (A, 0, 1)))
+    plan("condemned-twice", "out of order", "a pack twice", condemned=((A, 0, 1), (A, 1, 2)))
+    plan("condemned-bool", "invalid value", "metadata is 2", condemned=((A, 2, 1),))
+    plan("survivors-unsorted", "out of order", "packs descend", survivors=(C32, A))
+    plan("version-2", "unsupported version or feature", "version 2", version=2)
+    plan("more", "trailing bytes", "a byte too many", more=b"\0")
+    sweep = zig(1_700_000_000_000) + txt("ann@till")
+    vector("prune-sweep", "whole", "accept", "a sweep", b"\1" + sweep)
+    vector("prune-sweep", "version-2", "unsupported version or feature", "version 2", b"\2" + sweep)
+    vector("prune-sweep", "more", "trailing bytes", "a byte too many", b"\1" + sweep + b"\0")
+    vector("prune-done", "whole", "accept", "an end that reprieved a pack", b"\1" + sweep + seq([A]))
+    vector("prune-done", "unsorted", "out of order", "packs descend", b"\1" + sweep + seq([B, A]))
+    vector("prune-done", "version-2", "unsupported version or feature", "version 2", b"\2" + sweep + seq([]))
+    vector("prune-done", "more", "trailing bytes", "a byte too many", b"\1" + sweep + seq([]) + b"\0")
 
 
 def cards():
@@ -531,6 +573,34 @@ def seals():
                "a frame whose bytes are not those of its id" if fault else "a raw frame of SPEC 5.2", frame, key=key,
                id_key=id_key, repository=REPO, id=id, kind=kind, encoding=0, plain_bytes=len(given),
                **({} if fault else {"plain": given}))
+    deltas(key, id_key, salt)
+
+
+def deltas(key, id_key, salt):
+    """Frames of encoding 2: a zstd frame with the plain bytes of two bases, joined, as raw prefix."""
+    one = b"".join(b"invoice %d of the till\n" % number for number in range(40))
+    two = b"".join(b"payment %d of the till\n" % number for number in range(40))
+    plain = two[:500] + b"a line that is new\n" + one[100:]
+    ids = [blake3(b"\0" + base, key=id_key).digest() for base in (one, two)]
+    id = blake3(b"\0" + plain, key=id_key).digest()
+
+    def delta(given, bases):
+        prefix = zstandard.ZstdCompressionDict(bases, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=17)
+        return zstandard.ZstdCompressor(dict_data=prefix, compression_params=parameters).compress(given)
+
+    def add(name, expect, note, encoded, context_ids=ids, bases=one + two, length=len(plain)):
+        aad = b"strongroom v1 blob" + REPO + id + bytes([0, 2]) + u32(length) + b"".join(context_ids)
+        frame = salt + ChaCha20Poly1305(blake3(salt + id, key=key).digest()).encrypt(bytes(12), encoded, aad)
+        vector("frame", name, expect, note, frame, key=key, id_key=id_key, repository=REPO, id=id, kind=0, encoding=2,
+               plain_bytes=length, bases=" ".join(base.hex() for base in ids), base_plain=bases,
+               **({"plain": plain} if expect == "accept" else {}))
+    encoded = delta(plain, one + two)
+    add("delta", "accept", "a delta with two bases", encoded)
+    add("delta-base", "invalid value", "the bases hold other bytes than those it was made with", encoded,
+        bases=two + one)
+    add("delta-order", "not authentic", "the bases are named in another order", encoded, context_ids=ids[::-1])
+    add("delta-length", "invalid value", "one byte more is promised than there is", encoded, length=len(plain) + 1)
 
 
 MASKS = [0, 0x1804110, 0x1803110, 0x18035100, 0x1800035300, 0x19000353000, 0x590003530000, 0xD90003530000,
@@ -606,7 +676,7 @@ def main():
     if sys.argv[1:] == ["--examples"]:
         return print(examples(), end="")
     for make in (numbers, envelopes, markers, key_slots, bundles, configs, directories, segments, trees, lists,
-                 records, cards, seals, cuts):
+                 records, pruning, cards, seals, cuts):
         make()
     for folder, _, files in os.walk(HERE):
         for name in files:

@@ -1,20 +1,45 @@
 //! `history`: shows and verifies the signed chains of records.
 
+use engine::browse::checkpoint::Checkpoint;
 use engine::browse::history::{self, Row};
 use engine::finding::Finding;
 
 use crate::context::{Context, Done, Outcome};
 use crate::output::json::Object;
 use crate::output::table::{Side, Table};
-use crate::time;
+use crate::{size, time};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print one line that stands for the whole history, to be kept outside
+    #[arg(long, conflicts_with = "against")]
+    checkpoint: bool,
+
+    /// Prove that the history has only grown since a line was printed
+    #[arg(long, value_name = "LINE")]
+    against: Option<String>,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, context: &Context) -> Outcome {
+pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
+    let against = args.against.as_deref().map(Checkpoint::parse).transpose()?;
     let repository = context.repository()?;
+    if args.checkpoint {
+        let line = Checkpoint::of(&repository, &context.history(&repository)?).to_string();
+        context.output.line(&line);
+        return Ok(Done::well(Object::default().field("checkpoint", line)));
+    }
+    if let Some(checkpoint) = against {
+        let history = context.history(&repository)?;
+        let since = checkpoint.prove(&repository, &history)?;
+        context.output.line(&format!(
+            "the history holds all {} of the line, and {since} more",
+            size::count(checkpoint.records, "record")
+        ));
+        let summary = Object::default().field("records", checkpoint.records).field("since", since);
+        return Ok(Done::well(summary));
+    }
     let (rows, verified) = history::examine(&repository, &context.ambient)?;
     if context.output.is_json() {
         for row in &rows {

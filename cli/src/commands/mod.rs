@@ -6,13 +6,17 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod dump;
 pub(crate) mod find;
+pub(crate) mod forget;
 pub(crate) mod generate;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod key;
+mod load;
 pub(crate) mod ls;
 pub(crate) mod mount;
+pub(crate) mod prune;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod snapshots;
@@ -50,6 +54,12 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Mend what can be mended
     Repair(repair::Args),
+    /// Drop snapshots by rules or by name; their data stays until a prune
+    Forget(Box<forget::Args>),
+    /// Take back the space of what no snapshot needs
+    Prune(prune::Args),
+    /// Ban snapshots from being forgotten, with a reason
+    Hold(hold::Args),
     /// Manage the passwords and key files that open the repository
     Key(key::Args),
     /// Show and verify the signed history
@@ -80,6 +90,9 @@ impl Command {
             Self::Mount(_) => "mount",
             Self::Check(_) => "check",
             Self::Repair(_) => "repair",
+            Self::Forget(_) => "forget",
+            Self::Prune(_) => "prune",
+            Self::Hold(_) => "hold",
             Self::Key(_) => "key",
             Self::History(_) => "history",
             Self::Stats(_) => "stats",
@@ -104,6 +117,9 @@ impl Command {
             Self::Mount(args) => mount::run(&args, context),
             Self::Check(args) => check::run(&args, context),
             Self::Repair(args) => repair::run(&args, context),
+            Self::Forget(args) => forget::run(&args, context),
+            Self::Prune(args) => prune::run(&args, context),
+            Self::Hold(args) => hold::run(&args, context),
             Self::Key(args) => key::run(&args, context),
             Self::History(args) => history::run(&args, context),
             Self::Stats(args) => stats::run(&args, context),

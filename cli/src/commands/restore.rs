@@ -8,10 +8,12 @@ use clap::ValueEnum;
 use engine::repo::history::Taken;
 use engine::restore::{self, Options, Report};
 
+use super::load::Target;
 use crate::args::{DryRun, FilterArgs, Yes};
 use crate::confirmation::confirm;
 use crate::context::{Context, Done, Outcome};
 use crate::exit_code::ExitCode;
+use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::json::{self, Object};
 use crate::size;
@@ -26,8 +28,13 @@ pub(crate) struct Args {
     snapshot: OsString,
 
     /// Folder to write below; it is made if it is not there
-    #[arg(short, long, value_name = "DIR")]
-    target: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "to")]
+    target: Option<PathBuf>,
+
+    /// Load a stream into a database instead, as sqlite:PATH; one that is there stays, unless
+    /// --overwrite always is said
+    #[arg(long, value_name = "URL", conflicts_with = "target")]
+    to: Option<String>,
 
     /// Only what matches (repeatable)
     #[arg(short, long, value_name = "GLOB")]
@@ -45,9 +52,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB")]
     iexclude: Vec<String>,
 
-    /// What happens to files that are there already
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    overwrite: Overwrite,
+    /// What happens to files that are there already [default: always]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    overwrite: Option<Overwrite>,
 
     /// Delete what the snapshot does not hold; asks first
     #[arg(long)]
@@ -94,6 +101,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     let SnapshotPath { snapshot, path } = SnapshotPath::parse(&args.snapshot)?;
     let opened = context.opened()?;
     let taken = opened.pick(&snapshot, &args.filter.lower())?;
+    if let Some(url) = &args.to {
+        let target = Target::parse(url)?;
+        let Some(path) = path else {
+            return Err(Failure::usage("--to needs a stream, as in latest:@streams/till.db"));
+        };
+        let entry = opened.lookup(&taken, &path)?;
+        let overwrites = args.overwrite == Some(Overwrite::Always);
+        return target.load(&opened, &taken, &entry, overwrites, context);
+    }
     let options = options(args, path, context);
     let restore = |options: &Options| {
         let _shown = context.report_progress();
@@ -102,7 +118,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     if options.delete && !options.dry_run && !args.yes.yes {
         let planned = restore(&Options { dry_run: true, verify: false, ..options.clone() })?;
         if planned.deleted > 0 {
-            let target = args.target.display();
+            let target = options.target.display();
             let things = size::count(planned.deleted, "thing");
             let question = format!("delete {things} below {target}");
             confirm(args.yes, &question, context)?;
@@ -115,13 +131,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
 
 fn options(args: &Args, path: Option<Vec<u8>>, context: &Context) -> Options {
     Options {
-        target: args.target.clone(),
+        target: args.target.clone().unwrap_or_default(),
         path,
         include: args.include.clone(),
         include_any_case: args.iinclude.clone(),
         exclude: args.exclude.clone(),
         exclude_any_case: args.iexclude.clone(),
-        overwrite: args.overwrite.lower(),
+        overwrite: args.overwrite.unwrap_or_default().lower(),
         delete: args.delete,
         verify: args.verify,
         dry_run: args.dry_run.dry_run,

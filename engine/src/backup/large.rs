@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use repo_format::BlobId;
 use repo_format::codec::Bytes;
 use repo_format::content::{Chunker, Extent};
-use repo_format::history;
 use repo_format::pack::BlobKind;
-use repo_format::tree::{Attributes, Body, Entry, Metadata};
+use repo_format::tree::{Body, Entry, Metadata};
 
+use super::captures;
+use super::earlier::Earlier;
 use super::folder::Folder;
 use super::pieces::{Ended, Piece, Pieces};
 use super::report::count;
@@ -18,7 +21,7 @@ use super::run::{Origin, Run};
 use crate::chunk::stream::Batch;
 use crate::error::{Error, Kind, Result};
 use crate::repo::contents::ContentBuilder;
-use crate::repo::packer::Scratch;
+use crate::repo::packer::{self, Scratch};
 use crate::source::files::Stat;
 
 /// Where the bytes come from.
@@ -54,6 +57,11 @@ pub(super) struct Large {
     path: Vec<u8>,
     input: Mutex<Input>,
     output: Mutex<Output>,
+    /// The version before, once it was looked for.
+    earlier: OnceLock<Option<Earlier>>,
+    /// Its deltas.
+    deltas: OnceLock<packer::Run>,
+    may_have_earlier: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -67,6 +75,7 @@ impl Large {
         place: u64,
         name: &[u8],
         path: Vec<u8>,
+        may_have_earlier: bool,
     ) -> Arc<Self> {
         let input = Input {
             pieces: None,
@@ -89,6 +98,9 @@ impl Large {
             path,
             input: Mutex::new(input),
             output: Mutex::new(output),
+            earlier: OnceLock::new(),
+            deltas: OnceLock::new(),
+            may_have_earlier,
         })
     }
 
@@ -99,10 +111,20 @@ impl Large {
             From::File(origin, stat) => {
                 Pieces::of_file(run.repo, &origin.directory, &self.name, stat, run.options.chunker)
             }
-            From::Stream(source) => Pieces::of_stream(run.repo, source, run.options.chunker),
+            From::Stream(source) => {
+                let go_on = || !run.is_cancelled();
+                Pieces::of_stream(run.repo, source, run.options.chunker, &go_on)
+            }
         };
         match opened {
             Ok(pieces) => {
+                let is_paged = matches!(pieces.chunker(), Chunker::Fixed { .. });
+                if self.may_have_earlier {
+                    self.earlier.get_or_init(|| Earlier::find(run, &self.path, is_paged));
+                }
+                if self.may_have_earlier || is_paged {
+                    self.deltas.get_or_init(|| run.writer.begin_run());
+                }
                 lock(&self.input).pieces = Some(pieces);
                 run.queue.share(Some(&self));
                 self.work(run, scratch)
@@ -117,8 +139,8 @@ impl Large {
     /// Takes batches until there are none left.
     pub(super) fn work(self: &Arc<Self>, run: &Run<'_>, scratch: &mut Scratch) -> Result<()> {
         let mut batch = Batch::default();
-        while let Some((number, hole)) = self.next_piece(run, &mut batch) {
-            let result = self.save(run, scratch, number, hole, &batch);
+        while let Some((number, piece)) = self.next_piece(run, &mut batch) {
+            let result = self.save(run, scratch, number, &piece, &batch);
             lock(&self.input).in_flight -= 1;
             result?;
         }
@@ -139,7 +161,7 @@ impl Large {
     }
 
     /// Takes the next piece, under the lock that keeps cutting in order.
-    fn next_piece(&self, run: &Run<'_>, batch: &mut Batch) -> Option<(u64, Option<u64>)> {
+    fn next_piece(&self, run: &Run<'_>, batch: &mut Batch) -> Option<(u64, Piece)> {
         let mut input = lock(&self.input);
         if input.is_exhausted {
             return None;
@@ -156,17 +178,13 @@ impl Large {
                 None
             }
         };
-        let hole = match piece {
-            None => {
-                input.is_exhausted = true;
-                return None;
-            }
-            Some(Piece::Hole(length)) => Some(length),
-            Some(Piece::Batch) => None,
+        let Some(piece) = piece else {
+            input.is_exhausted = true;
+            return None;
         };
         input.in_flight += 1;
         input.next_number += 1;
-        Some((input.next_number - 1, hole))
+        Some((input.next_number - 1, piece))
     }
 
     /// Saves the chunks of a batch, and hands on the extents in order.
@@ -175,23 +193,26 @@ impl Large {
         run: &Run<'_>,
         scratch: &mut Scratch,
         number: u64,
-        hole: Option<u64>,
+        piece: &Piece,
         batch: &Batch,
     ) -> Result<()> {
         let mut extents = Vec::with_capacity(batch.lengths.len());
-        if let Some(length) = hole {
-            extents.push(Extent::Hole { length });
-            run.ambient.progress.done(0, length);
-        } else {
-            let mut at = 0;
-            for &length in &batch.lengths {
-                let chunk = &batch.bytes()[at..at + length as usize];
-                let id = run.writer.save(scratch, BlobKind::Data, chunk)?;
-                extents.push(Extent::Blob { id, length });
-                at += length as usize;
+        match *piece {
+            Piece::Hole(length) => {
+                extents.push(Extent::Hole { length });
+                run.ambient.progress.done(0, length);
             }
-            count(&run.counts.bytes_read, at as u64);
-            run.ambient.progress.done(0, at as u64);
+            Piece::Batch(start) => {
+                let mut at = 0;
+                for &length in &batch.lengths {
+                    let chunk = &batch.bytes()[at..at + length as usize];
+                    let id = self.save_chunk(run, scratch, start + at as u64, chunk)?;
+                    extents.push(Extent::Blob { id, length });
+                    at += length as usize;
+                }
+                count(&run.counts.bytes_read, at as u64);
+                run.ambient.progress.done(0, at as u64);
+            }
         }
         let mut output = lock(&self.output);
         output.waiting.insert(number, extents);
@@ -208,7 +229,27 @@ impl Large {
         Ok(())
     }
 
+    /// Saves one chunk, against the version before where there is one.
+    fn save_chunk(
+        &self,
+        run: &Run<'_>,
+        scratch: &mut Scratch,
+        at: u64,
+        chunk: &[u8],
+    ) -> Result<BlobId> {
+        let Some(deltas) = self.deltas.get() else {
+            return run.writer.save(scratch, BlobKind::Data, chunk);
+        };
+        match self.earlier.get() {
+            Some(Some(earlier)) => earlier.save(run, scratch, *deltas, at, chunk),
+            _ => run.writer.save_lasting(scratch, chunk),
+        }
+    }
+
     fn finish(&self, run: &Run<'_>, scratch: &mut Scratch, pieces: Pieces) -> Result<()> {
+        if let Some(deltas) = self.deltas.get() {
+            run.writer.end_run(*deltas)?;
+        }
         let chunker = pieces.chunker();
         let ended = match pieces.finish() {
             Ok(ended) => ended,
@@ -217,10 +258,18 @@ impl Large {
         let builder = lock(&self.output).content.take().unwrap_or_default();
         let content = builder.finish(run.writer, scratch, chunker)?;
         let size = ended.bytes;
+        if let Some(text) = &ended.record {
+            let record = captures::store(run, scratch, &self.name, text)?;
+            run.captures.record(run, scratch, &self.name, Some(record))?;
+        }
         run.ambient.progress.done(1, 0);
         let metadata = match &self.from {
             From::File(_, before) => self.file_metadata(run, scratch, before, &ended)?,
-            From::Stream(source) => self.stream_metadata(run, source, size),
+            From::Stream(source) => {
+                run.note_stream(source, size, 0);
+                let now = super::run::time_of(run.ambient.clock.now_ms());
+                Metadata { mode: 0o600, mtime: now, ctime: now, ..Metadata::default() }
+            }
         };
         let entry = Entry {
             name: Bytes(self.name.clone()),
@@ -246,35 +295,20 @@ impl Large {
         Ok(metadata)
     }
 
-    fn stream_metadata(
-        &self,
-        run: &Run<'_>,
-        source: &super::options::Source,
-        bytes: u64,
-    ) -> Metadata {
-        let origin = match source {
-            super::options::Source::Command { line, .. } => line.as_str(),
-            _ => "",
-        };
-        let stream = history::Stream {
-            name: Bytes(self.name.clone()),
-            origin: origin.into(),
-            exit_status: 0,
-            bytes,
-        };
-        run.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
-        let now = super::run::time_of(run.ambient.clock.now_ms());
-        let attributes = Attributes::None;
-        Metadata { mode: 0o600, mtime: now, ctime: now, attributes, ..Metadata::default() }
-    }
-
     /// Goes on without the file; a stream that fails fails the whole backup.
     fn give_up(&self, run: &Run<'_>, scratch: &mut Scratch, error: &io::Error) -> Result<()> {
         let is_interrupted = run.is_cancelled();
-        if let From::Stream(_) = self.from {
-            let kind = if is_interrupted { Kind::Interrupted } else { Kind::Source };
-            let path = self.path.escape_ascii();
-            return Err(Error::new(kind, format!("reading the stream {path}: {error}")));
+        if let From::Stream(source) = &self.from {
+            if is_interrupted || !run.options.allows_partial {
+                let kind = if is_interrupted { Kind::Interrupted } else { Kind::Source };
+                let path = self.path.escape_ascii();
+                return Err(Error::new(kind, format!("reading the stream {path}: {error}")));
+            }
+            run.failed_streams.fetch_add(1, Ordering::Relaxed);
+            run.note_stream(source, 0, 1);
+            if source.has_record() {
+                run.captures.record(run, scratch, &self.name, None)?;
+            }
         }
         if !is_interrupted {
             run.unreadable(&self.path, error.to_string());

@@ -12,11 +12,16 @@ use repo_format::tree::Time;
 use crate::Ambient;
 use crate::error::{Error, Kind, Result};
 use crate::repo::history::{History, Taken};
+use crate::repo::marks::Marks;
 use crate::repo::packer::{BlobWriter, PackSettings};
+use crate::repo::securing::{Securing, Seen};
 use crate::repo::trees::Directory;
+use crate::repo::vouching::{self, Knowledge};
 use crate::repo::{IndexedRepository, session};
 use crate::source::files::Excludes;
 
+mod captures;
+mod earlier;
 mod folder;
 mod large;
 mod links;
@@ -29,6 +34,8 @@ mod run;
 mod small;
 #[cfg(test)]
 mod tests;
+mod unchanged;
+mod versions;
 mod walk;
 
 pub use options::{Options, Parent, Source};
@@ -39,10 +46,14 @@ pub use roots::STREAMS;
 /// system's clock with the run, in milliseconds.
 const CLOCK_TICK_MS: i64 = 20;
 
+/// Times that a backup begins anew because prunes took what it counted on.
+const ATTEMPTS: usize = 3;
+
 /// Backs up everything that the options name into one snapshot.
 ///
 /// # Errors
-/// [`Kind::Source`] when a source cannot be read at all or a stream fails; what the store says.
+/// [`Kind::Source`] when a source cannot be read at all or a stream fails; [`Kind::Damaged`] when a
+/// prune took of the snapshot what cannot be mended; what the store says.
 /// When the verb is cancelled, what was stored so far becomes a partial snapshot.
 pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) -> Result<Report> {
     let started = std::time::Instant::now();
@@ -53,51 +64,122 @@ pub fn backup(repo: &IndexedRepository, options: &Options, ambient: &Ambient) ->
     let sources = roots::names(&options.sources)?;
     let (repo, packs_adopted) = resume(repo, options, ambient)?;
     let mut history = History::load(&repo, ambient)?;
-    let parent = find_parent(&history, options, &sources)?;
-    if let Some(parent) = &parent {
+    let mut repo = repo;
+    let mut parent = find_parent(&history, options, &sources)?;
+    for attempt in 1.. {
+        // W0: the history, then the plans, then the index.
+        let marks = Marks::load(&repo, ambient)?;
+        let absent = marks.absent(&history);
+        if !absent.is_empty() {
+            repo = repo.load_index(ambient)?.avoiding(absent);
+        }
+        let seen = vouched(&history, &marks, parent.as_ref());
+        let known = (&history, &sources[..]);
+        let built = build(&repo, options, ambient, &excludes, &roots, parent.as_ref(), known)?;
+        let mut report = Report { packs_adopted, ..built };
+        let duration = started.elapsed().as_millis();
+        report.statistics.duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+        if options.is_dry_run || planted!(SnapshotBeforePacks) {
+            return Ok(report);
+        }
+        match commit(&repo, &mut history, &mut report, seen, options, &sources, ambient) {
+            // A prune has deleted what only the sources have: everything is read again.
+            Err(error) if error.kind() == Kind::NotFound && attempt < ATTEMPTS => {
+                if options.sources.iter().any(|one| matches!(one, Source::Stdin { .. })) {
+                    let message = "a prune took what this backup counted on: run it again";
+                    return Err(Error::caused(Kind::Refused, message, error));
+                }
+                parent = None;
+                history.refresh(&repo, ambient)?;
+                repo = repo.load_index(ambient)?;
+            }
+            result => {
+                result?;
+                if planted!(SnapshotBeforeIndex) {
+                    session::adopt(&repo)?;
+                }
+                return Ok(report);
+            }
+        }
+    }
+    Err(Error::new(Kind::Other, "prunes take what this backup counts on"))
+}
+
+/// Plans that everything taken from the parent is known to obey; none where that is not known.
+fn vouched(history: &History, marks: &Marks, parent: Option<&Taken>) -> Option<Seen> {
+    let seen = Seen::of(marks, history);
+    let Some(parent) = parent else { return Some(seen) };
+    let standings = history.standings();
+    if vouching::unconfirmed(history, &standings, marks).contains(&parent.id) {
+        return None;
+    }
+    let standing = standings.iter().find(|one| one.taken.id == parent.id)?;
+    let vouchers = Knowledge::of(marks, history).vouchers(standing, marks);
+    vouchers.iter().any(|voucher| seen.plans.is_subset(voucher)).then_some(seen)
+}
+
+/// Reads the sources and stores what is new (W1, W2); `known` are the history and the names of the
+/// sources.
+fn build(
+    repo: &IndexedRepository,
+    options: &Options,
+    ambient: &Ambient,
+    excludes: &Excludes,
+    roots: &roots::Root,
+    parent: Option<&Taken>,
+    known: (&History, &[Vec<u8>]),
+) -> Result<Report> {
+    if let Some(parent) = parent {
         let totals = parent.snapshot.totals;
         ambient.progress.files_total.store(totals.files, Ordering::Relaxed);
         ambient.progress.bytes_total.store(totals.bytes, Ordering::Relaxed);
     }
-
+    let past = parent.map_or_else(run::Past::default, |parent| run::Past {
+        trusted_before: trusted_before(parent),
+        versions: Some(versions::root_to_stand_on(known.0, parent)),
+        parent_root: Some(parent.snapshot.root),
+    });
     let stored_before = ambient.progress.bytes_stored.load(Ordering::Relaxed);
-    let settings = pack_settings(&repo, options);
-    let mut report = BlobWriter::with(&repo, settings, &ambient.progress, |writer| {
-        let trusted_before = parent.as_ref().map_or_else(Time::default, trusted_before);
-        let run = run::Run::new(&repo, writer, options, ambient, excludes, trusted_before);
-        let root = read_sources(&run, &roots, parent.as_ref())?;
+    let settings = pack_settings(repo, options);
+    let (mut report, statistics) = BlobWriter::with(repo, settings, &ambient.progress, |writer| {
+        let run = run::Run::new(repo, writer, options, ambient, excludes, past);
+        let root = read_sources(&run, roots, parent)?;
+        run.samples.save(repo);
+        let report = report_of(&run, root, parent);
         if planted!(SnapshotBeforePacks) {
-            let early = report_of(&run, root, parent.as_ref());
-            let snapshot = Box::new(snapshot_of(&early, options, &sources, ambient));
-            let mut history = history.clone();
-            let event = Event::Snapshot(snapshot);
-            let id = history.commit(&repo, event, 0, &options.actor, ambient)?;
-            return Ok((Report { snapshot: Some(id), ..early }, run.take_statistics(writer)));
+            let (history, sources) = known;
+            let event = Event::Snapshot(Box::new(snapshot_of(&report, options, sources, ambient)));
+            let id = history.clone().commit(repo, event, 0, &options.actor, ambient)?;
+            return Ok((Report { snapshot: Some(id), ..report }, run.take_statistics(writer)));
         }
-        Ok((report_of(&run, root, parent.as_ref()), run.take_statistics(writer)))
-    })
-    .map(|(mut report, statistics)| {
-        report.statistics = statistics;
-        report.packs_adopted = packs_adopted;
-        report
+        Ok((report, run.take_statistics(writer)))
     })?;
-
-    let duration = started.elapsed().as_millis();
-    report.statistics.duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+    report.statistics = statistics;
     // The last packs are stored only when the writer is done.
     let stored = ambient.progress.bytes_stored.load(Ordering::Relaxed);
     report.statistics.bytes_stored = stored.saturating_sub(stored_before);
-    if !options.is_dry_run && !planted!(SnapshotBeforePacks) {
-        let snapshot = snapshot_of(&report, options, &sources, ambient);
-        let event = Event::Snapshot(Box::new(snapshot));
-        let retain_until = options.retain_until_ms;
-        report.snapshot =
-            Some(history.commit(&repo, event, retain_until, &options.actor, ambient)?);
-        if planted!(SnapshotBeforeIndex) {
-            session::adopt(&repo)?;
-        }
-    }
     Ok(report)
+}
+
+/// Commits the snapshot, with everything that it needs where no prune takes it (W3 to W5).
+fn commit(
+    repo: &IndexedRepository,
+    history: &mut History,
+    report: &mut Report,
+    seen: Option<Seen>,
+    options: &Options,
+    sources: &[Vec<u8>],
+    ambient: &Ambient,
+) -> Result<()> {
+    let actor = &options.actor;
+    let securing = Securing { repo, settings: pack_settings(repo, options), actor, ambient };
+    let seen = securing.secure(history, report.root, seen)?;
+    let mut snapshot = snapshot_of(report, options, sources, ambient);
+    snapshot.prune_basis = seen.basis();
+    let event = Event::Snapshot(Box::new(snapshot));
+    let id = history.commit(repo, event, options.retain_until_ms, actor, ambient)?;
+    report.snapshot = Some(id);
+    securing.confirm(history, id, report.root, seen)
 }
 
 /// Takes over what a run of this machine that was killed had stored.
@@ -153,7 +235,8 @@ fn report_of(run: &run::Run<'_>, root: Directory, parent: Option<&Taken>) -> Rep
         root_entries: root.entries,
         totals: root.totals,
         statistics: Statistics::default(),
-        is_partial: run.is_cancelled(),
+        is_partial: run.is_cancelled() || run.failed_streams.load(Ordering::Relaxed) > 0,
+        is_interrupted: run.is_cancelled(),
         unreadable_count: run.counts.unreadable.load(Ordering::Relaxed),
         unreadable: run.counts.take_unreadable(),
         streams: run.take_streams(),

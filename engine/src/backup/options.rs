@@ -26,6 +26,14 @@ pub enum Source {
         /// Command line, given to `sh -c`.
         line: String,
     },
+    /// A SQLite database, captured while others write to it, stored under `@streams/NAME` with its
+    /// record beside it.
+    Sqlite {
+        /// Name of the stream.
+        name: Vec<u8>,
+        /// Path of the database.
+        path: PathBuf,
+    },
 }
 
 /// Which snapshot unchanged files are taken from.
@@ -69,8 +77,27 @@ pub struct Options {
     pub threads: usize,
     /// Memory to keep to, in bytes.
     pub memory_bytes: u64,
+    /// Goes on without a stream that fails; the snapshot is partial then, and says so.
+    pub allows_partial: bool,
     /// Counts what would be done, and stores nothing.
     pub is_dry_run: bool,
+}
+
+impl Source {
+    /// Name of a stream below `@streams`; none of a path.
+    pub fn stream_name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Path(_) => None,
+            Self::Stdin { name } | Self::Command { name, .. } | Self::Sqlite { name, .. } => {
+                Some(name)
+            }
+        }
+    }
+
+    /// Whether a capture record lies beside the stream.
+    pub(super) const fn has_record(&self) -> bool {
+        matches!(self, Self::Sqlite { .. })
+    }
 }
 
 impl Default for Options {
@@ -89,6 +116,7 @@ impl Default for Options {
             actor: Actor::default(),
             threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             memory_bytes: 256 << 20,
+            allows_partial: false,
             is_dry_run: false,
         }
     }

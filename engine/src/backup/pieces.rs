@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use repo_format::content::Chunker;
@@ -14,12 +15,13 @@ use crate::chunk::stream::{Batch, Batches};
 use crate::repo::Repository;
 use crate::repo::digest::Digester;
 use crate::source::files::{Directory, Kind, Stat, attributes, data_ranges_from};
+use crate::source::sqlite::{self, Capture};
 use crate::source::stream::{CommandSource, StdinSource};
 
 /// What comes next.
 pub(super) enum Piece {
-    /// Chunks, in the batch that was given.
-    Batch,
+    /// Chunks, in the batch that was given; the offset of the first.
+    Batch(u64),
     /// A hole of this length.
     Hole(u64),
 }
@@ -30,6 +32,8 @@ pub(super) struct Ended {
     pub(super) digest: Digest,
     /// The file afterwards; none for a stream.
     pub(super) stat: Option<Stat>,
+    /// What is known of a captured database, as text.
+    pub(super) record: Option<String>,
     pub(super) attributes: Vec<Attribute>,
 }
 
@@ -67,6 +71,7 @@ pub(super) struct Pieces {
     cutter: crate::chunk::cutter::Cutter,
     digester: Digester,
     bytes: u64,
+    record: Option<String>,
 }
 
 impl Pieces {
@@ -95,7 +100,8 @@ impl Pieces {
             current: None,
         };
         let cutter = repo.cutter(chunker);
-        Ok(Self { reader, cutter, digester: Digester::for_holes(hole_bytes), bytes: 0 })
+        let digester = Digester::for_holes(hole_bytes);
+        Ok(Self { reader, cutter, digester, bytes: 0, record: None })
     }
 
     /// Opens a stream.
@@ -103,7 +109,11 @@ impl Pieces {
         repo: &Repository,
         source: &Source,
         told: Option<Chunker>,
+        go_on: &dyn Fn() -> bool,
     ) -> io::Result<Self> {
+        if let Source::Sqlite { path, .. } = source {
+            return Self::of_sqlite(repo, path, told, go_on);
+        }
         let cutter = repo.cutter(chunker_for(repo.config(), told, &[]));
         let reader = match source {
             Source::Command { line, .. } => {
@@ -112,7 +122,26 @@ impl Pieces {
             }
             _ => Reader::Stdin(Batches::new(StdinSource::new(), cutter.clone())),
         };
-        Ok(Self { reader, cutter, digester: Digester::new(false), bytes: 0 })
+        Ok(Self { reader, cutter, digester: Digester::new(false), bytes: 0, record: None })
+    }
+
+    /// Captures a database, and opens the copy.
+    fn of_sqlite(
+        repo: &Repository,
+        path: &Path,
+        told: Option<Chunker>,
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Self> {
+        let elsewhere = tempfile::env::temp_dir();
+        let spool = repo.state_folder().unwrap_or(&elsewhere);
+        let Capture { file, record } = sqlite::capture(path, spool, go_on)?;
+        let record = serde_json::to_string_pretty(&record).map_err(io::Error::other)?;
+        let cutter = repo.cutter(told.unwrap_or(repo.config().pages));
+        let size = file.metadata()?.len();
+        let file = Arc::new(file);
+        let reader = Reader::File { file, size, has_holes: false, position: 0, current: None };
+        let digester = Digester::new(false);
+        Ok(Self { reader, cutter, digester, bytes: 0, record: Some(record) })
     }
 
     /// How it is cut.
@@ -131,15 +160,16 @@ impl Pieces {
                     self.bytes += length;
                     return Ok(Some(Piece::Hole(length)));
                 }
-                Some(Piece::Batch) => true,
+                Some(Piece::Batch(_)) => true,
                 None => false,
             },
         };
+        let start = self.bytes;
         if is_batch {
             self.digester.data(batch.bytes());
             self.bytes += batch.bytes().len() as u64;
         }
-        Ok(is_batch.then_some(Piece::Batch))
+        Ok(is_batch.then_some(Piece::Batch(start)))
     }
 
     fn next_of_file(&mut self, batch: &mut Batch) -> io::Result<Option<Piece>> {
@@ -149,7 +179,7 @@ impl Pieces {
         loop {
             if let Some(batches) = current {
                 if batches.next_into(batch)? {
-                    return Ok(Some(Piece::Batch));
+                    return Ok(Some(Piece::Batch(0)));
                 }
                 let range = current.take().map(Batches::into_reader);
                 if let Some(range) = range
@@ -191,6 +221,7 @@ impl Pieces {
                 (None, Vec::new())
             }
         };
-        Ok(Ended { bytes: self.bytes, digest: self.digester.finish(), stat, attributes })
+        let (digest, record) = (self.digester.finish(), self.record);
+        Ok(Ended { bytes: self.bytes, digest, stat, record, attributes })
     }
 }

@@ -34,8 +34,10 @@ pub struct Report {
     pub totals: Totals,
     /// Counts.
     pub statistics: Statistics,
-    /// Whether it was interrupted, so that some of the sources is missing.
+    /// Whether some of the sources is missing: it was interrupted, or a stream failed.
     pub is_partial: bool,
+    /// Whether it was interrupted.
+    pub is_interrupted: bool,
     /// Number of things that could not be read.
     pub unreadable_count: u64,
     /// The first of them.

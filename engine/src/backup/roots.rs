@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use super::captures;
 use super::options::Source;
 use crate::error::{Error, Kind, Result};
 
@@ -21,6 +22,8 @@ pub(super) struct Root {
     pub(super) is_source: bool,
     /// The stream that is stored here.
     pub(super) stream: Option<Source>,
+    /// The stream whose capture record is stored here.
+    pub(super) record_of: Option<Vec<u8>>,
 }
 
 impl Root {
@@ -31,11 +34,10 @@ impl Root {
         }
         let mut root = Self::default();
         for source in sources {
-            match source {
-                Source::Path(path) => root.add_path(&absolute(path)?),
-                Source::Stdin { name } | Source::Command { name, .. } => {
-                    root.add_stream(name, source)?;
-                }
+            match (source, source.stream_name()) {
+                (Source::Path(path), _) => root.add_path(&absolute(path)?),
+                (_, Some(name)) => root.add_stream(name, source)?,
+                (_, None) => {}
             }
         }
         Ok(root)
@@ -64,12 +66,27 @@ impl Root {
             return Err(Error::new(Kind::InvalidSetting, message));
         }
         let streams = self.children.entry(STREAMS.to_vec()).or_default();
-        let node = streams.children.entry(name.to_vec()).or_default();
-        if streams.is_source || node.stream.is_some() {
+        let twice = |shown: &str| {
             let message = format!("two sources are to be stored as @streams/{shown}");
-            return Err(Error::new(Kind::InvalidSetting, message));
+            Err(Error::new(Kind::InvalidSetting, message))
+        };
+        let node = streams.children.entry(name.to_vec()).or_default();
+        if streams.is_source || node.stream.is_some() || node.record_of.is_some() {
+            return twice(&shown.to_string());
         }
         node.stream = Some(source.clone());
+        if source.has_record() {
+            let record = captures::name_of(name);
+            if !repo_format::tree::is_name(&record) {
+                let message = format!("'{shown}' is too long for the name of a database");
+                return Err(Error::new(Kind::InvalidSetting, message));
+            }
+            let node = streams.children.entry(record).or_default();
+            if node.stream.is_some() || node.record_of.is_some() {
+                return twice(&format!("{shown}.capture.json"));
+            }
+            node.record_of = Some(name.to_vec());
+        }
         Ok(())
     }
 }
@@ -98,9 +115,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// Names of the sources as the snapshot keeps them.
 pub(super) fn names(sources: &[Source]) -> Result<Vec<Vec<u8>>> {
-    let name = |source: &Source| match source {
-        Source::Path(path) => absolute(path).map(|path| path.as_os_str().as_bytes().to_vec()),
-        Source::Stdin { name } | Source::Command { name, .. } => Ok([STREAMS, b"/", name].concat()),
+    let name = |source: &Source| match (source, source.stream_name()) {
+        (Source::Path(path), _) => absolute(path).map(|path| path.as_os_str().as_bytes().to_vec()),
+        (_, name) => Ok([STREAMS, b"/", name.unwrap_or_default()].concat()),
     };
     let mut names: Vec<_> = sources.iter().map(name).collect::<Result<_>>()?;
     names.sort();

@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use repo_format::codec::{Bytes, Text};
 use repo_format::content::{Content, Extent};
 use repo_format::pack::BlobKind;
 use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metadata, Time};
 use repo_format::{BlobId, history, limits};
 
+use super::captures::Captures;
 use super::links::Links;
-use super::options::Options;
+use super::options::{Options, Source};
 use super::queue::{Job, Queue, Task};
 use super::report::Counts;
 use super::small::{self, KnownFiles};
@@ -18,9 +20,22 @@ use crate::error::Result;
 use crate::repo::IndexedRepository;
 use crate::repo::blobs::BlobReader;
 use crate::repo::contents::Extents;
+use crate::repo::kept::NearBases;
 use crate::repo::packer::{BlobWriter, Scratch};
+use crate::repo::samples::Samples;
 use crate::repo::trees::Directory;
 use crate::source::files::{Excludes, OwnerNames};
+
+/// What came before: the parent, and what stands with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Past {
+    /// Time before which a change was seen by the parent's run for certain.
+    pub(super) trusted_before: Time,
+    /// Root of the snapshot whose versions of files new ones are stored against.
+    pub(super) versions: Option<BlobId>,
+    /// Root of the parent.
+    pub(super) parent_root: Option<BlobId>,
+}
 
 /// What all threads of one backup share.
 pub(super) struct Run<'a> {
@@ -28,7 +43,7 @@ pub(super) struct Run<'a> {
     pub(super) writer: &'a BlobWriter<'a>,
     pub(super) options: &'a Options,
     pub(super) ambient: &'a Ambient,
-    pub(super) excludes: Excludes,
+    pub(super) excludes: &'a Excludes,
     pub(super) owners: OwnerNames,
     pub(super) counts: Counts,
     pub(super) queue: Queue,
@@ -37,6 +52,15 @@ pub(super) struct Run<'a> {
     /// Files that changed from here on may have changed again unnoticed within one tick of the
     /// file system's clock after the parent read them.
     pub(super) trusted_before: Time,
+    /// Root of the snapshot whose versions of files new ones are stored against.
+    pub(super) versions: Option<BlobId>,
+    /// Root of the parent.
+    pub(super) parent_root: Option<BlobId>,
+    pub(super) captures: Captures,
+    /// Streams that failed where that is allowed.
+    pub(super) failed_streams: AtomicU64,
+    pub(super) near: NearBases<'a>,
+    pub(super) samples: Samples,
     pub(super) streams: Mutex<Vec<history::Stream>>,
     root: Mutex<Option<Directory>>,
 }
@@ -47,9 +71,10 @@ impl<'a> Run<'a> {
         writer: &'a BlobWriter<'a>,
         options: &'a Options,
         ambient: &'a Ambient,
-        excludes: Excludes,
-        trusted_before: Time,
+        excludes: &'a Excludes,
+        past: Past,
     ) -> Self {
+        let Past { trusted_before, versions, parent_root } = past;
         Self {
             repo,
             writer,
@@ -62,6 +87,12 @@ impl<'a> Run<'a> {
             links: Links::default(),
             known: KnownFiles::default(),
             trusted_before,
+            versions,
+            parent_root,
+            captures: Captures::default(),
+            failed_streams: AtomicU64::new(0),
+            near: NearBases::new(repo),
+            samples: Samples::default(),
             streams: Mutex::default(),
             root: Mutex::default(),
         }
@@ -101,6 +132,18 @@ impl<'a> Run<'a> {
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.ambient.cancel.is_cancelled()
+    }
+
+    /// Notes how a stream ended.
+    pub(super) fn note_stream(&self, source: &Source, bytes: u64, exit_status: i32) {
+        let origin = match source {
+            Source::Command { line, .. } => line.clone(),
+            Source::Sqlite { path, .. } => format!("sqlite:{}", path.display()),
+            Source::Path(_) | Source::Stdin { .. } => String::new(),
+        };
+        let name = Bytes(source.stream_name().unwrap_or_default().to_vec());
+        let stream = history::Stream { name, origin: Text::new(&origin), exit_status, bytes };
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
     }
 
     /// Notes something that could not be read.
@@ -174,10 +217,15 @@ impl<'a> Run<'a> {
     }
 
     fn has(&self, id: &BlobId) -> bool {
-        self.repo.index().contains(id)
+        self.repo.holds(id)
     }
 
-    fn has_content(&self, reader: &mut BlobReader<'_>, content: &Content, size: u64) -> bool {
+    pub(super) fn has_content(
+        &self,
+        reader: &mut BlobReader<'_>,
+        content: &Content,
+        size: u64,
+    ) -> bool {
         let is_stored = |extent: &Extent| extent.blob().is_none_or(|id| self.has(&id));
         match content {
             Content::Inline(_) => true,

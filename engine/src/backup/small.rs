@@ -11,6 +11,7 @@ use repo_format::limits;
 use repo_format::pack::BlobKind;
 use repo_format::tree::{Body, Digest, Entry, Metadata};
 
+use super::earlier::Earlier;
 use super::report::count;
 use super::run::{Origin, Run};
 use crate::crypto::seal::keyed_hash;
@@ -30,6 +31,8 @@ pub(super) struct SmallFile {
     pub(super) place: u64,
     pub(super) name: Vec<u8>,
     pub(super) stat: Stat,
+    /// Whether the parent has a file under the same path.
+    pub(super) may_have_earlier: bool,
 }
 
 /// Where small files of this run went, by their digest.
@@ -95,7 +98,7 @@ pub(super) fn store(
             bundle.add(run, scratch, file, metadata, digest, bytes)?;
         } else {
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let id = run.writer.save(scratch, BlobKind::Data, bytes)?;
+            let id = save_whole(run, scratch, &file, bytes)?;
             let content = whole(Extent::Blob { id, length });
             finish(run, scratch, &file, Some((metadata, bytes.len(), digest, content)))?;
         }
@@ -103,6 +106,23 @@ pub(super) fn store(
     bundle.close(run, scratch)?;
     buffers.bundle = bundle.bytes;
     Ok(())
+}
+
+/// Saves a file that is one blob, against the version before where there is one.
+fn save_whole(
+    run: &Run<'_>,
+    scratch: &mut Scratch,
+    file: &SmallFile,
+    bytes: &[u8],
+) -> Result<BlobId> {
+    let earlier = || Earlier::find(run, &file.origin.path_of(&file.name), true);
+    let Some(earlier) = file.may_have_earlier.then(earlier).flatten() else {
+        return run.writer.save(scratch, BlobKind::Data, bytes);
+    };
+    let deltas = run.writer.begin_run();
+    let id = earlier.save(run, scratch, deltas, 0, bytes)?;
+    run.writer.end_run(deltas)?;
+    Ok(id)
 }
 
 fn whole(extent: Extent) -> Content {

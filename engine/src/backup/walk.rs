@@ -53,9 +53,9 @@ struct Level<'r> {
 
 /// The walk.
 pub(super) struct Walk<'a, 'r> {
-    run: &'a Run<'a>,
-    scratch: Scratch,
-    reader: BlobReader<'a>,
+    pub(super) run: &'a Run<'a>,
+    pub(super) scratch: Scratch,
+    pub(super) reader: BlobReader<'a>,
     stack: Vec<Level<'r>>,
     batch: Vec<SmallFile>,
     batch_bytes: u64,
@@ -161,11 +161,20 @@ impl<'a, 'r> Walk<'a, 'r> {
     /// Handles a folder that only leads to sources, or a stream.
     fn visit_root(&mut self, origin: &Arc<Origin>, name: &[u8], root: &'r Root) -> Result<()> {
         let before = self.before(name);
+        if let Some(of) = &root.record_of {
+            let (folder, place) = (Arc::clone(&origin.folder), origin.folder.reserve());
+            return self.run.captures.place(self.run, &mut self.scratch, of, folder, place);
+        }
         if let Some(source) = &root.stream {
             let place = origin.folder.reserve();
             let path = join(&origin.path, name);
             let folder = Arc::clone(&origin.folder);
-            let large = Large::new(From::Stream(source.clone()), folder, place, name, path);
+            if let Some(entry) = before
+                && self.is_captured(source, name, &entry)?
+            {
+                return folder.fill(self.run, &mut self.scratch, place, Some(entry));
+            }
+            let large = Large::new(From::Stream(source.clone()), folder, place, name, path, true);
             self.run.queue.push(Job::Large(large));
             return Ok(());
         }
@@ -201,7 +210,7 @@ impl<'a, 'r> Walk<'a, 'r> {
                 return Ok(());
             }
         };
-        let excludes = &self.run.excludes;
+        let excludes = self.run.excludes;
         let is_excluded = !excludes.is_empty()
             && !is_source
             && (excludes.excludes(&path, name, is_dir(stat.kind))
@@ -297,11 +306,13 @@ impl<'a, 'r> Walk<'a, 'r> {
         if stat.size >= u64::from(run.repo.config().cut_from_bytes) {
             let from = From::File(Arc::clone(origin), stat);
             let folder = Arc::clone(&origin.folder);
-            run.queue.push(Job::Large(Large::new(from, folder, place, name, path)));
+            run.queue.push(Job::Large(Large::new(from, folder, place, name, path, had_file)));
             return Ok(());
         }
         self.batch_bytes += stat.size + 512;
-        self.batch.push(SmallFile { origin: Arc::clone(origin), place, name: name.to_vec(), stat });
+        let origin = Arc::clone(origin);
+        let name = name.to_vec();
+        self.batch.push(SmallFile { origin, place, name, stat, may_have_earlier: had_file });
         if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
             self.send_batch();
         }

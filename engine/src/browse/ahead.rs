@@ -130,7 +130,7 @@ impl Step {
                 let to = from.saturating_add(located.entry.stored_bytes as usize);
                 let Some(frame) = all.get_mut(from..to) else { continue };
                 let mut plain = Vec::new();
-                if reader.open_frame(located, frame, &mut plain).is_ok() {
+                if reader.open(located, frame, &mut plain).is_ok() {
                     let held = plain.capacity();
                     loading.finish(plain, held);
                 }

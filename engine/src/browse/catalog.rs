@@ -180,7 +180,7 @@ impl Catalog {
             return Ok(());
         }
         let history = History::load(&self.repo, &self.ambient)?;
-        let indexed = self.repo.load_index(&self.ambient)?;
+        let indexed = self.repo.load_index_of(&history, &self.ambient)?;
         self.take_over(&indexed, &history);
         self.look().names = names;
         Ok(())

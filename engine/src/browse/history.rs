@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use repo_format::codec::Text;
 use repo_format::history::{Event, event_type};
 use repo_format::{ObjectHash, ObjectName, WriterId};
 
@@ -79,6 +80,17 @@ fn shown(text: impl AsRef<str>) -> String {
     super::shown(text.as_ref().as_bytes())
 }
 
+/// Names some snapshots or records, and why something was done to them.
+fn named(verb: &str, ids: &[ObjectHash], reason: &Text) -> String {
+    let mut first: Vec<String> = ids.iter().take(3).map(|id| id.short()).collect();
+    if let Some(more) = ids.len().checked_sub(3).filter(|&more| more > 0) {
+        first.push(format!("{more} more"));
+    }
+    let reason = shown(reason.as_str());
+    let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+    format!("{verb} {}{reason}", first.join(", "))
+}
+
 fn summary_and_actor(event: &Event) -> (String, String) {
     match event {
         Event::Created(created) => {
@@ -109,6 +121,39 @@ fn summary_and_actor(event: &Event) -> (String, String) {
             let snapshot = change.snapshot.short();
             let summary = format!("snapshot {snapshot} has the tags [{}]", tags.join(", "));
             (summary, shown(change.actor.as_str()))
+        }
+        Event::Forget(forget) => {
+            let what = named("forgot", &forget.snapshots, &forget.reason);
+            (what, shown(forget.actor.as_str()))
+        }
+        Event::Hold(hold) => {
+            let what = named("hold on", &hold.snapshots, &hold.reason);
+            (what, shown(hold.actor.as_str()))
+        }
+        Event::Release(release) => {
+            let what = named("took back", &release.records, &release.reason);
+            (what, shown(release.actor.as_str()))
+        }
+        Event::Verify(verified) => {
+            let (files, damaged) = (verified.files, verified.damaged);
+            let snapshot = verified.snapshot.short();
+            let how = if verified.is_good { "good" } else { "NOT good" };
+            let note = shown(verified.note.as_str());
+            let what = format!("{snapshot} is {how}: {files} files, {damaged} damaged ({note})");
+            (what, shown(verified.actor.as_str()))
+        }
+        Event::Config(change) => {
+            let note = shown(change.note.as_str());
+            (format!("configuration {}: {note}", change.generation), shown(change.actor.as_str()))
+        }
+        Event::Prune(pruned) => {
+            let (plan, packs) = (shown(pruned.plan.as_str()), pruned.deleted.len());
+            let what = format!("{packs} packs of {} bytes deleted by plan {plan}", pruned.bytes);
+            (what, shown(pruned.actor.as_str()))
+        }
+        Event::Rebase(rebase) => {
+            let what = format!("snapshot {} confirmed beside a prune", rebase.snapshot.short());
+            (what, shown(rebase.actor.as_str()))
         }
         Event::Unknown(_) => ("a record that this program does not read".to_owned(), String::new()),
     }

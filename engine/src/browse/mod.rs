@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod cache;
 pub mod cat;
 pub mod catalog;
+pub mod checkpoint;
 pub mod diff;
 pub mod dump;
 pub mod find;

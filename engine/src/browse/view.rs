@@ -15,7 +15,8 @@ use repo_format::tree::{Attribute, AttributeList, Attributes, Body, Entry, Metad
 use super::cache::Cache;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::repo::IndexedRepository;
-use crate::repo::blobs::{BlobReader, FrameReader};
+use crate::repo::blobs::BlobReader;
+use crate::repo::deltas::Opener;
 use crate::repo::history::Taken;
 
 /// Bytes that the caches of a view hold, unless said otherwise.
@@ -31,7 +32,7 @@ pub struct Caches {
     pub(super) lists: Cache<ListNode>,
     pub(super) blobs: Cache<Vec<u8>>,
     /// Decompressors that are not at work, to be used again.
-    idle: Mutex<Vec<FrameReader>>,
+    idle: Mutex<Vec<Opener>>,
     /// Bytes outside holes of long files, by content list.
     outside_holes: Mutex<HashMap<BlobId, u64>>,
 }
@@ -69,11 +70,11 @@ impl Caches {
         read: impl FnOnce(&mut BlobReader<'_>) -> Result<T>,
     ) -> Result<T> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let frames = idle().pop();
-        let frames = frames.map_or_else(FrameReader::new, Ok)?;
-        let mut reader = BlobReader::with_frames(repo, frames);
+        let opener = idle().pop();
+        let opener = opener.map_or_else(Opener::new, Ok)?;
+        let mut reader = BlobReader::with_opener(repo, opener);
         let result = read(&mut reader);
-        idle().push(reader.into_frames());
+        idle().push(reader.into_opener());
         result
     }
 

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use repo_format::index::PackRef;
 use repo_format::object_name::Meaning;
-use repo_format::{ObjectHash, ObjectName};
+use repo_format::{BlobId, ObjectHash, ObjectName};
 
 use super::Run;
 use super::report::count;
 use crate::error::{Kind, Result};
 use crate::finding::Finding;
 use crate::repo::blobs::pack_name;
-use crate::repo::index::{self, Index, Reading};
+use crate::repo::index::{self, Index, Located, Reading};
 use crate::repo::survey;
 use crate::store::Listed;
 
@@ -95,6 +95,14 @@ impl Catalog {
         }
         self.unnamed = Index::of_directories(found);
         Ok(())
+    }
+
+    /// Every place of a blob, best first, whether a segment names it or not.
+    pub(super) fn places(&self, id: &BlobId) -> Vec<Located> {
+        let mut places = self.index.find_all(id);
+        places.extend(self.unnamed.find_all(id));
+        places.sort_by_key(|located| located.entry.depth);
+        places
     }
 
     /// Number of different entries that the index has of each pack.

@@ -72,9 +72,11 @@ impl Damage {
         })
     }
 
-    /// Remembers that a snapshot needs a blob that the pack has lost.
-    pub(super) fn need(&mut self, pack: &ObjectHash) {
-        if let Some(wound) = self.wounds.get_mut(pack) {
+    /// Remembers that a snapshot needs a blob, in case the pack has lost it.
+    pub(super) fn need(&mut self, pack: &ObjectHash, id: &BlobId) {
+        if self.holds(pack, id)
+            && let Some(wound) = self.wounds.get_mut(pack)
+        {
             wound.is_needed = true;
         }
     }
@@ -85,10 +87,20 @@ impl Damage {
     }
 
     /// Says what is wrong. `sees_all` tells that every snapshot was walked to its end, so that what
-    /// none of them needed is needed by none.
-    pub(super) fn findings(&self, catalog: &Catalog, sees_all: bool) -> Vec<Finding> {
+    /// none of them needed is needed by none; `pruned` are packs that prunes delete.
+    pub(super) fn findings(
+        &self,
+        catalog: &Catalog,
+        sees_all: bool,
+        pruned: &HashSet<ObjectHash>,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for wound in self.wounds.values() {
+        for (hash, wound) in &self.wounds {
+            if sees_all && !wound.is_needed && pruned.contains(hash) {
+                let what = "a prune deleted it, and the next one takes it out of the index";
+                findings.push(Finding::notice(wound.name.as_str(), what));
+                continue;
+            }
             let is_named = catalog.find(&wound.name).is_some_and(|pack| pack.is_named);
             findings.push(wound.finding(is_named, sees_all));
         }

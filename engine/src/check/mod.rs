@@ -5,16 +5,19 @@
 //! history is read before the index, and the index before the packs are listed (O-7), so a backup
 //! that runs meanwhile never looks like damage.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use repo_format::limits;
+use repo_format::object_name::prefix;
+use repo_format::{ObjectHash, ObjectName, limits};
 
 use crate::Ambient;
 use crate::ambient::Event;
 use crate::error::{Error, Kind, Result};
 use crate::finding::{Finding, Severity};
 use crate::repo::history::{History, Taken};
-use crate::repo::{Repository, survey};
+use crate::repo::marks::{self, Marks};
+use crate::repo::{Repository, survey, vouching};
 
 mod blobs;
 mod catalog;
@@ -56,20 +59,49 @@ impl Run<'_> {
     }
 }
 
+/// Times that a check is made anew because something changed under its eyes.
+const RETRIES: usize = 3;
+
 /// Checks a repository.
 ///
 /// # Errors
 /// [`Kind::InvalidSetting`] for impossible options, [`Kind::NotFound`] for a snapshot that is not
 /// there, [`Kind::Interrupted`], or what a store says that does not answer. Damage is no error.
 pub fn check(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<Report> {
-    let started = Instant::now();
     options.read_data.validate()?;
     let repo = repo.without_copies();
-    let mut run = Run { repo: &repo, options, ambient, findings: Vec::new() };
+    let mut tries = 0;
+    loop {
+        let before = marks_of_change(&repo)?;
+        let report = check_once(&repo, options, ambient)?;
+        tries += 1;
+        let is_well = report.findings.iter().all(|found| found.severity <= Severity::Notice);
+        // A prune that runs meanwhile takes packs away that were listed; that is no damage.
+        if is_well || tries > RETRIES || before == marks_of_change(&repo)? {
+            return Ok(report);
+        }
+    }
+}
+
+/// Names that come and go with prunes, and with what prunes look at.
+fn marks_of_change(repo: &Repository) -> Result<Vec<ObjectName>> {
+    let mut names = Vec::new();
+    for folder in [prefix::GC, prefix::HISTORY, prefix::INDEX] {
+        names.extend(repo.store.list(folder)?.into_iter().map(|listed| listed.name));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Checks a repository as it is at one time.
+fn check_once(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<Report> {
+    let started = Instant::now();
+    let mut run = Run { repo, options, ambient, findings: Vec::new() };
 
     run.step("reading the history")?;
-    let history = History::examine(&repo, ambient)?;
+    let history = History::examine(repo, ambient)?;
     records::history(&mut run, &history);
+    let pruned = pruned(&mut run, &history)?;
     let snapshots = chosen(&history, options)?;
     run.step("reading the index")?;
     let catalog = Catalog::read(&mut run)?;
@@ -90,7 +122,7 @@ pub fn check(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<
     }
     let (losses, trees) = (walk.losses, walk.trees);
     let sees_all = knows_all && !losses.is_blind;
-    run.findings.extend(damage.findings(&catalog, sees_all));
+    run.findings.extend(damage.findings(&catalog, sees_all, &pruned));
     run.findings.extend(losses.findings());
     run.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 
@@ -107,6 +139,28 @@ pub fn check(repo: &Repository, options: &Options, ambient: &Ambient) -> Result<
         findings: run.findings,
         duration: started.elapsed(),
     })
+}
+
+/// Packs that prunes delete or have deleted; marks that do not hold are found damaged.
+fn pruned(run: &mut Run<'_>, history: &History) -> Result<HashSet<ObjectHash>> {
+    match Marks::load(run.repo, run.ambient) {
+        Ok(marks) => {
+            for id in vouching::unconfirmed(history, &history.standings(), &marks) {
+                run.findings.push(Finding::notice(
+                    format!("snapshot {id}"),
+                    "a prune ran while it was committed, and its writer did not look again; this \
+                     check reads what it needs, and the next prune confirms it",
+                ));
+            }
+            Ok(marks.absent(history))
+        }
+        Err(error) => {
+            let what = format!("the marks of a prune do not hold, so none can go on: {error}");
+            run.goes_on(error)?;
+            run.findings.push(Finding::loss(prefix::GC, what));
+            Ok(marks::deleted(history))
+        }
+    }
 }
 
 /// Snapshots to walk, the newest first: their paths are those that people ask for.

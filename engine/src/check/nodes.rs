@@ -39,8 +39,13 @@ impl<'a> Nodes<'a> {
         })
     }
 
-    /// Opens a blob at one of its places.
-    pub(super) fn open(&mut self, located: &Located, plain: &mut Vec<u8>) -> Result<()> {
+    /// Opens a blob at one of its places, given the plain bytes of its bases.
+    pub(super) fn open(
+        &mut self,
+        located: &Located,
+        base: &[u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
         let entry = &located.entry;
         let mut frame = if self.is_remote && located.pack.total_bytes <= self.most {
             let whole = self.pack(located)?;
@@ -57,7 +62,7 @@ impl<'a> Nodes<'a> {
             let bytes = self.repo.store.get_range(&name, offset, length)?;
             bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
         };
-        self.frames.open(self.repo, located, &mut frame, plain)
+        self.frames.open(self.repo, located, base, &mut frame, plain)
     }
 
     fn pack(&mut self, located: &Located) -> Result<Bytes> {

@@ -17,7 +17,8 @@ use super::damage::{Damage, Lost};
 use super::report::count;
 use crate::error::{Error, Kind, Result};
 use crate::finding::Finding;
-use crate::repo::blobs::{self, FrameReader};
+use crate::repo::blobs::{self, pack_name};
+use crate::repo::deltas::{Bases, Failure, Opener};
 use crate::repo::index::Located;
 use crate::repo::survey;
 
@@ -66,14 +67,14 @@ fn is_readable(pack: &Pack) -> bool {
 }
 
 struct Scratch {
-    frames: FrameReader,
+    opener: Opener,
     plain: Vec<u8>,
     frame: Vec<u8>,
 }
 
 impl Scratch {
     fn new() -> Result<Self> {
-        Ok(Self { frames: FrameReader::new()?, plain: Vec::new(), frame: Vec::new() })
+        Ok(Self { opener: Opener::new()?, plain: Vec::new(), frame: Vec::new() })
     }
 }
 
@@ -147,7 +148,7 @@ impl<'a> Reading<'a> {
             let frame = &mut bytes[start..start + entry.stored_bytes as usize];
             let bases = directory.bases_of(entry).to_vec();
             let located = Located { pack: found, entry: *entry, bases };
-            match scratch.frames.open(repo, &located, frame, &mut scratch.plain) {
+            match self.open(scratch, &located, frame) {
                 Ok(()) => opened += 1,
                 Err(error) if error.kind() == Kind::NewerFormat => unsupported += 1,
                 Err(error) => {
@@ -162,6 +163,26 @@ impl<'a> Reading<'a> {
             lock(&self.notices).push(Finding::notice(pack.name.as_str(), what));
         }
         Ok(())
+    }
+
+    /// Opens a blob. A delta whose bases cannot be had is not to blame for it: its own frame is
+    /// proven as far as it goes, and the packs of the bases become suspects.
+    fn open(&self, scratch: &mut Scratch, located: &Located, frame: &mut [u8]) -> Result<()> {
+        let repo = self.run.repo;
+        let opened = scratch.opener.open(repo, self, located, frame, &mut scratch.plain);
+        for (pack, why) in scratch.opener.take_failed() {
+            if let Some(pack) = self.catalog.find(&pack_name(&pack)) {
+                self.suspect(pack, why);
+            }
+        }
+        match opened {
+            Ok(()) => Ok(()),
+            Err(Failure::Own(error)) => Err(error),
+            Err(Failure::Base(error)) => {
+                self.run.goes_on(error)?;
+                blobs::unseal(repo, located, frame).map(|_| ())
+            }
+        }
     }
 
     /// Holds the directory of a pack against what the index has of it.
@@ -251,11 +272,27 @@ impl<'a> Reading<'a> {
             let index = if pack.is_named { &self.catalog.index } else { &self.catalog.unnamed };
             let mut places = index.find_all(id);
             places.retain(|located| located.pack.hash == pack.described.hash);
-            if !places.iter().any(|located| opens(self.run, scratch, located, &bytes)) {
+            if !places.iter().any(|located| self.opens(scratch, located, &bytes)) {
                 lost.insert(*id);
             }
         }
         Ok(Lost::Some(lost))
+    }
+
+    /// Says whether a blob of a pack opens; one that this program cannot read is not lost.
+    fn opens(&self, scratch: &mut Scratch, located: &Located, bytes: &[u8]) -> bool {
+        let start = located.entry.offset as usize;
+        let Some(frame) =
+            bytes.get(start..).and_then(|rest| rest.get(..located.entry.stored_bytes as usize))
+        else {
+            return false;
+        };
+        let mut own = std::mem::take(&mut scratch.frame);
+        own.clear();
+        own.extend_from_slice(frame);
+        let opened = self.open(scratch, located, &mut own);
+        scratch.frame = own;
+        opened.map_or_else(|error| error.kind() == Kind::NewerFormat, |()| true)
     }
 }
 
@@ -274,19 +311,13 @@ fn open_envelope(run: &Run<'_>, pack: &Pack, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Says whether a blob of a pack opens; one that this program cannot read is not lost.
-fn opens(run: &Run<'_>, scratch: &mut Scratch, located: &Located, bytes: &[u8]) -> bool {
-    let start = located.entry.offset as usize;
-    let Some(frame) =
-        bytes.get(start..).and_then(|rest| rest.get(..located.entry.stored_bytes as usize))
-    else {
-        return false;
-    };
-    scratch.frame.clear();
-    scratch.frame.extend_from_slice(frame);
-    match scratch.frames.open(run.repo, located, &mut scratch.frame, &mut scratch.plain) {
-        Ok(()) => true,
-        Err(error) => error.kind() == Kind::NewerFormat,
+impl Bases for Reading<'_> {
+    fn places(&self, id: &BlobId) -> Vec<Located> {
+        self.catalog.places(id)
+    }
+
+    fn frame(&self, located: &Located) -> Result<BytesMut> {
+        blobs::read_frame(self.run.repo, located)
     }
 }
 

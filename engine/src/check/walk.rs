@@ -15,6 +15,7 @@ use repo_format::tree::{Body, Child, Entry, Node, Totals};
 use repo_format::{BlobId, limits};
 
 use super::Run;
+use super::blobs::Standing;
 use super::catalog::Catalog;
 use super::damage::Damage;
 use super::losses::{Losses, text_of};
@@ -89,6 +90,7 @@ pub(super) struct Walk<'a> {
     pub(super) damage: &'a mut Damage,
     pub(super) nodes: Nodes<'a>,
     pub(super) seen: HashMap<[u8; 16], Memo>,
+    pub(super) standing: Standing,
     pub(super) plain: Vec<u8>,
     pub(super) losses: Losses,
     pub(super) trees: u64,
@@ -126,6 +128,7 @@ impl<'a> Walk<'a> {
             damage,
             nodes: Nodes::new(run.repo, run.options.memory() / 2)?,
             seen: HashMap::new(),
+            standing: Standing::default(),
             plain: Vec::new(),
             losses: Losses::default(),
             trees: 0,

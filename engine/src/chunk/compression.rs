@@ -18,7 +18,8 @@ pub enum Level {
 }
 
 impl Level {
-    const fn number(self) -> Option<i32> {
+    /// Level of zstd; none where nothing is compressed.
+    pub(crate) const fn number(self) -> Option<i32> {
         match self {
             Self::Off => None,
             Self::Fast => Some(1),
@@ -84,7 +85,7 @@ impl Decompressor {
     pub fn new() -> std::io::Result<Self> {
         let mut context = bulk::Decompressor::new()?;
         // Frames are at most one blob: a larger window is a lie about memory.
-        context.window_log_max(24)?;
+        context.window_log_max(repo_format::limits::ZSTD_WINDOW_LOG_MAX)?;
         Ok(Self(context))
     }
 

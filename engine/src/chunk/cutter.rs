@@ -39,6 +39,13 @@ impl Gear {
     }
 }
 
+impl Gear {
+    /// Number of a byte.
+    pub(super) fn value(&self, byte: u8) -> u64 {
+        self.table[usize::from(byte)]
+    }
+}
+
 /// Cuts streams in one way.
 #[derive(Debug, Clone)]
 pub struct Cutter {

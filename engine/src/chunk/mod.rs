@@ -2,4 +2,6 @@
 
 pub mod compression;
 pub mod cutter;
+pub mod delta;
+pub mod samples;
 pub mod stream;

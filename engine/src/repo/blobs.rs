@@ -1,12 +1,15 @@
 //! Reading blobs: from a place to plain bytes whose keyed name has been checked. SPEC 5.
 
+use bytes::BytesMut;
 use repo_format::index::PackRef;
 use repo_format::pack::{self, BlobKind};
 use repo_format::{BlobId, ObjectName, limits};
 
+use super::deltas::{Bases, Opener};
 use super::index::{Index, Located};
 use super::{IndexedRepository, Repository};
 use crate::chunk::compression::Decompressor;
+use crate::chunk::delta;
 use crate::crypto::blob::{blob_id, open_frame};
 use crate::error::{Context as _, Error, Kind, Result};
 
@@ -24,33 +27,27 @@ impl FrameReader {
         Ok(Self { decompressor })
     }
 
-    /// Opens a frame, in place, into its plain bytes; nothing is believed before the id matches.
-    pub fn open(
+    /// Opens a frame, in place, into its plain bytes, given those of its bases in order; nothing is
+    /// believed before the id matches.
+    pub(crate) fn open(
         &mut self,
         repo: &Repository,
         located: &Located,
+        base: &[u8],
         frame: &mut [u8],
         plain: &mut Vec<u8>,
     ) -> Result<()> {
         let entry = &located.entry;
-        if entry.encoding > pack::encoding::ZSTD || entry.envelope != 0 {
-            let what = format!("blob {} has an encoding that this program lacks", entry.id.short());
-            return Err(Error::new(Kind::NewerFormat, what));
+        if entry.encoding > pack::encoding::DELTA {
+            return Err(unsupported(located));
         }
-        let keys = repo.keys.epoch(located.pack.epoch)?;
-        let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
-        let context = pack::blob_context(
-            repo.id(),
-            entry.id,
-            entry.kind,
-            entry.encoding,
-            entry.plain_bytes,
-            &located.bases,
-        );
-        let encoded = open_frame(frame, key, entry.id, &context)?;
-        self.decompressor
-            .decode(entry.encoding, encoded, entry.plain_bytes, plain)
-            .map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;
+        let encoded = unseal(repo, located, frame)?;
+        let decoded = if entry.encoding == pack::encoding::DELTA {
+            delta::decode(base, encoded, entry.plain_bytes, plain)
+        } else {
+            self.decompressor.decode(entry.encoding, encoded, entry.plain_bytes, plain)
+        };
+        decoded.map_err(|error| Error::caused(Kind::Damaged, error.to_string(), error))?;
         let is_named = blob_id(&repo.keys.id_key, entry.kind, plain) == entry.id;
         if !is_named && !planted!(IdUnchecked) {
             plain.clear();
@@ -58,6 +55,34 @@ impl FrameReader {
         }
         Ok(())
     }
+}
+
+fn unsupported(located: &Located) -> Error {
+    let what = format!("blob {} has an encoding that this program lacks", located.entry.id.short());
+    Error::new(Kind::NewerFormat, what)
+}
+
+/// Opens a frame, in place, to its encoded bytes, whatever the encoding.
+pub(crate) fn unseal<'a>(
+    repo: &Repository,
+    located: &Located,
+    frame: &'a mut [u8],
+) -> Result<&'a [u8]> {
+    let entry = &located.entry;
+    if entry.envelope != 0 {
+        return Err(unsupported(located));
+    }
+    let keys = repo.keys.epoch(located.pack.epoch)?;
+    let key = if entry.kind.is_metadata() { &keys.metadata } else { &keys.data };
+    let context = pack::blob_context(
+        repo.id(),
+        entry.id,
+        entry.kind,
+        entry.encoding,
+        entry.plain_bytes,
+        &located.bases,
+    );
+    Ok(open_frame(frame, key, entry.id, &context)?)
 }
 
 /// Name of the object of a pack.
@@ -73,23 +98,23 @@ pub fn pack_name(pack: &PackRef) -> ObjectName {
 #[derive(Debug)]
 pub struct BlobReader<'a> {
     repo: &'a IndexedRepository,
-    frames: FrameReader,
+    opener: Opener,
 }
 
 impl<'a> BlobReader<'a> {
     /// Makes a reader.
     pub fn new(repo: &'a IndexedRepository) -> Result<Self> {
-        Ok(Self { repo, frames: FrameReader::new()? })
+        Ok(Self { repo, opener: Opener::new()? })
     }
 
     /// Makes a reader out of one that was used before, so that its buffers are used again.
-    pub fn with_frames(repo: &'a IndexedRepository, frames: FrameReader) -> Self {
-        Self { repo, frames }
+    pub(crate) const fn with_opener(repo: &'a IndexedRepository, opener: Opener) -> Self {
+        Self { repo, opener }
     }
 
     /// Gives the part back that another reader may use.
-    pub fn into_frames(self) -> FrameReader {
-        self.frames
+    pub(crate) fn into_opener(self) -> Opener {
+        self.opener
     }
 
     /// Repository that is read.
@@ -122,35 +147,45 @@ impl<'a> BlobReader<'a> {
         Err(trouble)
     }
 
-    /// Opens a frame that was read with others, in place.
-    pub fn open_frame(
-        &mut self,
-        located: &Located,
-        frame: &mut [u8],
-        plain: &mut Vec<u8>,
-    ) -> Result<()> {
-        self.frames.open(self.repo, located, frame, plain)
-    }
-
     /// Reads a blob from one of its places.
     pub fn read_at(&mut self, located: &Located, plain: &mut Vec<u8>) -> Result<()> {
-        let entry = &located.entry;
-        let name = pack_name(&located.pack);
-        let doing = || format!("reading blob {} of {name}", entry.id.short());
-        let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));
-        let bytes = self.repo.store.get_range(&name, offset, length).map_err(|error| {
-            let mut error = Error::from(error);
-            if error.kind() == Kind::NotFound {
-                error = Error::caused(Kind::Damaged, format!("{name} is missing"), error);
-            }
-            error
-        });
-        let bytes = bytes.with_context(doing)?;
-        // A reader that shares the bytes keeps them; they are opened in a copy then.
-        let mut frame =
-            bytes.try_into_mut().unwrap_or_else(|shared| bytes::BytesMut::from(&shared[..]));
-        self.frames.open(self.repo, located, &mut frame, plain).with_context(doing)
+        let mut frame = self.repo.frame(located)?;
+        self.open(located, &mut frame, plain).with_context(|| {
+            format!("reading blob {} of {}", located.entry.id.short(), pack_name(&located.pack))
+        })
     }
+
+    /// Opens the frame of a blob, in place, reading its bases where it has some.
+    pub fn open(&mut self, located: &Located, frame: &mut [u8], plain: &mut Vec<u8>) -> Result<()> {
+        Ok(self.opener.open(self.repo, self.repo, located, frame, plain)?)
+    }
+}
+
+impl Bases for IndexedRepository {
+    fn places(&self, id: &BlobId) -> Vec<Located> {
+        self.index().find_all(id)
+    }
+
+    fn frame(&self, located: &Located) -> Result<BytesMut> {
+        read_frame(self, located)
+    }
+}
+
+/// Reads the frame of a blob from its pack.
+pub(crate) fn read_frame(repo: &Repository, located: &Located) -> Result<BytesMut> {
+    let entry = &located.entry;
+    let name = pack_name(&located.pack);
+    let (offset, length) = (u64::from(entry.offset), u64::from(entry.stored_bytes));
+    let bytes = repo.store.get_range(&name, offset, length).map_err(|error| {
+        let mut error = Error::from(error);
+        if error.kind() == Kind::NotFound {
+            error = Error::caused(Kind::Damaged, format!("{name} is missing"), error);
+        }
+        error
+    });
+    let bytes = bytes.with_context(|| format!("reading blob {} of {name}", entry.id.short()))?;
+    // A reader that shares the bytes keeps them; they are opened in a copy then.
+    Ok(bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])))
 }
 
 /// Reads the sealed directory of a pack from its last bytes.

@@ -112,7 +112,7 @@ impl Fixture {
     }
 }
 
-fn snapshot(root: Directory) -> Snapshot {
+pub(crate) fn snapshot(root: Directory) -> Snapshot {
     Snapshot {
         root: root.tree,
         root_entries: root.entries,

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use repo_format::codec::Text;
 use repo_format::history::{Body, Clear, Event, Head, Record, Snapshot};
 use repo_format::object_name::{Meaning, prefix};
 use repo_format::writer_card::WriterCard;
@@ -72,7 +71,11 @@ impl History {
     /// # Errors
     /// [`Kind::Rollback`] when records are missing and the repository was not opened to accept it.
     pub fn load(repo: &Repository, ambient: &Ambient) -> Result<Self> {
-        let mut history = Self::read_all(repo, &|error| !is_of_the_store(error), ambient)?;
+        Self::load_beside(repo, &Self::default(), ambient)
+    }
+
+    fn load_beside(repo: &Repository, known: &Self, ambient: &Ambient) -> Result<Self> {
+        let mut history = Self::read_all(repo, known, &|error| !is_of_the_store(error), ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         if !history.missing.is_empty() && !repo.accepts_rollback {
@@ -93,18 +96,32 @@ impl History {
     pub fn examine(repo: &Repository, ambient: &Ambient) -> Result<Self> {
         let passes_over =
             |error: &Error| !is_of_the_store(error) || survey::is_of_one_object(repo, error);
-        let mut history = Self::read_all(repo, &passes_over, ambient)?;
+        let mut history = Self::read_all(repo, &Self::default(), &passes_over, ambient)?;
         history.check_chains();
         history.check_heads(&repo.state.pins()?);
         Ok(history)
     }
 
-    /// Reads every record; an error that `passes_over` accepts becomes a finding.
+    /// Reads what has come since, and checks the whole again.
+    ///
+    /// # Errors
+    /// As [`History::load`].
+    pub(crate) fn refresh(&mut self, repo: &Repository, ambient: &Ambient) -> Result<()> {
+        let known = std::mem::take(self);
+        *self = Self::load_beside(repo, &known, ambient)?;
+        Ok(())
+    }
+
+    /// Reads every record that is not among those known; an error that `passes_over` accepts
+    /// becomes a finding.
     fn read_all(
         repo: &Repository,
+        known: &Self,
         passes_over: &dyn Fn(&Error) -> bool,
         ambient: &Ambient,
     ) -> Result<Self> {
+        let known: BTreeMap<&ObjectName, &Loaded> =
+            known.records.values().flatten().map(|record| (&record.name, record)).collect();
         let mut history = Self::default();
         let mut public_keys = BTreeMap::new();
         for listed in repo.store.list(prefix::WRITERS)? {
@@ -127,6 +144,11 @@ impl History {
             ambient.go_on()?;
             if name.meaning().is_none() {
                 // Foreign: nothing of the repository, and `check` says so.
+                continue;
+            }
+            if let Some(record) = known.get(&name) {
+                let records = history.records.entry(record.clear.writer).or_default();
+                records.push((*record).clone());
                 continue;
             }
             match read_record(repo, &name, &public_keys) {
@@ -212,32 +234,11 @@ impl History {
         records
     }
 
-    /// Snapshots, oldest first, with their tags as they are now.
+    /// Snapshots that are not forgotten, oldest first, with their tags as they are now and their
+    /// retention as their holds have it.
     pub fn snapshots(&self) -> Vec<Taken> {
-        let mut tags: BTreeMap<SnapshotId, (i64, &Vec<Text>)> = BTreeMap::new();
-        let mut taken = Vec::new();
-        for record in self.records() {
-            match &record.body.event {
-                Event::Tags(change) => {
-                    tags.insert(change.snapshot, (record.clear.time_ms, &change.tags));
-                }
-                Event::Snapshot(snapshot) => taken.push(Taken {
-                    id: record.hash,
-                    snapshot: (**snapshot).clone(),
-                    writer: record.clear.writer,
-                    committed_ms: record.clear.time_ms,
-                    retain_until_ms: record.clear.retain_until_ms,
-                }),
-                _ => {}
-            }
-        }
-        for one in &mut taken {
-            if let Some((_, tags)) = tags.get(&one.id) {
-                one.snapshot.tags.clone_from(tags);
-            }
-        }
-        taken.sort_by_key(|one| (one.snapshot.time_ms, one.id));
-        taken
+        let standings = self.standings().into_iter();
+        standings.filter(|one| !one.is_forgotten()).map(|one| one.taken).collect()
     }
 
     /// Appends a record to this machine's chain; the one commit point of everything (O-4).

@@ -18,6 +18,7 @@ pub(crate) mod domain {
     pub(crate) const INDEX_HEAD: &str = "strongroom v1 index head";
     pub(crate) const INDEX_BODY: &str = "strongroom v1 index body";
     pub(crate) const HISTORY_BODY: &str = "strongroom v1 history body";
+    pub(crate) const PRUNE: &str = "strongroom v1 prune";
 }
 
 /// Keys of one epoch.
@@ -31,6 +32,7 @@ pub(crate) struct EpochKeys {
     pub(crate) history: Key,
     pub(crate) config: Key,
     pub(crate) label: Key,
+    pub(crate) pruning: Key,
 }
 
 impl EpochKeys {
@@ -45,6 +47,7 @@ impl EpochKeys {
             history: secret.derive("strongroom v1 history records"),
             config: secret.derive("strongroom v1 configuration"),
             label: secret.derive("strongroom v1 labels"),
+            pruning: secret.derive("strongroom v1 pruning"),
         }
     }
 }

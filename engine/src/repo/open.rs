@@ -163,7 +163,7 @@ mod tests {
         let store = Arc::new(Trace::new(Fixture::small().store.with_traits(far)));
         let cache = tempfile::tempdir().unwrap();
         assert!(fetched(&store, cache.path()) > 5);
-        // The marker and the key slot: neither is kept.
-        assert_eq!(fetched(&store, cache.path()), 2);
+        // The marker, the key slot and the configuration: none of them is kept.
+        assert_eq!(fetched(&store, cache.path()), 3);
     }
 }

@@ -12,7 +12,7 @@ use super::plan::{Blob, Plan, Read, Want};
 use super::run::{Run, costs_one_thing};
 use crate::error::{Error, Kind, Result};
 use crate::finding::Finding;
-use crate::repo::blobs::{BlobReader, FrameReader, pack_name};
+use crate::repo::blobs::{BlobReader, pack_name};
 
 /// Packs that were found damaged while other places gave what was wanted.
 #[derive(Debug, Default)]
@@ -31,14 +31,13 @@ pub(super) struct Fetcher<'a> {
     run: &'a Run<'a>,
     /// Reads single blobs, and all that is not content.
     pub(super) reader: BlobReader<'a>,
-    frames: FrameReader,
     plain: Vec<u8>,
 }
 
 impl<'a> Fetcher<'a> {
     pub(super) fn new(run: &'a Run<'a>) -> Result<Self> {
         let reader = BlobReader::new(run.repo)?;
-        Ok(Self { run, reader, frames: FrameReader::new()?, plain: Vec::new() })
+        Ok(Self { run, reader, plain: Vec::new() })
     }
 
     /// Reads everything that is planned, and hands each blob, or why it cannot be read, to those
@@ -103,7 +102,7 @@ impl<'a> Fetcher<'a> {
         let Some(frame) = bytes.get_mut(start..end) else {
             return Err(Error::new(Kind::Damaged, "a pack gave fewer bytes than were asked for"));
         };
-        self.frames.open(self.run.repo, &blob.located, frame, &mut self.plain)
+        self.reader.open(&blob.located, frame, &mut self.plain)
     }
 
     /// Reads a blob that did not hold where it was planned from any place that does.

@@ -91,14 +91,12 @@ pub(super) fn plan(
     Plan { wants, blobs, reads, single }
 }
 
-/// Says whether a blob can be read with its neighbours: of the right kind, no longer than any
-/// writer makes it, and alone enough to be opened.
+/// Says whether a blob can be read with its neighbours: of the right kind, and no longer than any
+/// writer makes it.
 fn is_usable(located: &Located) -> bool {
     let entry = &located.entry;
     let stored_max = u64::from(limits::DATA_BLOB_BYTES_MAX) + OVERHEAD as u64;
-    entry.kind == BlobKind::Data
-        && u64::from(entry.stored_bytes) <= stored_max
-        && located.bases.is_empty()
+    entry.kind == BlobKind::Data && u64::from(entry.stored_bytes) <= stored_max
 }
 
 fn join(blobs: &[Blob], limits: ReadLimits) -> Vec<Read> {

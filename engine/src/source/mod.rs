@@ -3,4 +3,5 @@
 //! Nothing here writes, and nothing here follows a symbolic link that it met below a source.
 
 pub mod files;
+pub mod sqlite;
 pub mod stream;

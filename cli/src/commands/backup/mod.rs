@@ -25,8 +25,9 @@ use request::Request;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
-    /// Files and folders
+    /// Files, folders, and databases as sqlite:PATH
     #[arg(value_name = "SOURCE", required_unless_present_any = ["stdin", "commands", "files_from"])]
     sources: Vec<OsString>,
 
@@ -41,6 +42,10 @@ pub(crate) struct Args {
     /// Store what a shell command writes as NAME (repeatable); if it fails, so does the snapshot
     #[arg(long = "command", value_name = "NAME=COMMAND", help_heading = "Streams")]
     commands: Vec<String>,
+
+    /// Store the rest when a stream or a database fails, as a partial snapshot
+    #[arg(long, help_heading = "Streams")]
+    allow_partial: bool,
 
     /// Leave out what matches (repeatable)
     #[arg(short, long, value_name = "GLOB", help_heading = "Choosing files")]
@@ -181,6 +186,7 @@ fn options(
         actor: actor(args.host.as_deref()),
         threads: context.settings.threads,
         memory_bytes: context.settings.memory_bytes_max,
+        allows_partial: args.allow_partial,
         is_dry_run: args.dry_run.dry_run,
     })
 }

@@ -10,9 +10,9 @@ use crate::size;
 
 /// Code to end with: a snapshot that lacks something is never plain success.
 pub(super) const fn code(report: &Report) -> ExitCode {
-    if report.is_partial {
+    if report.is_interrupted {
         ExitCode::Interrupted
-    } else if report.unreadable_count > 0 {
+    } else if report.unreadable_count > 0 || report.is_partial {
         ExitCode::SourceUnreadable
     } else {
         ExitCode::Done
@@ -41,14 +41,17 @@ pub(super) fn show(report: &Report, output: &Output) {
         let things = size::count(report.unreadable_count, "thing");
         output.line(&format!("{things} could not be read, or changed meanwhile"));
     }
-    match &report.snapshot {
-        None => output.line("dry run: nothing was stored"),
-        Some(id) if report.is_partial => output.line(&format!(
+    output.line(&match &report.snapshot {
+        None => "dry run: nothing was stored".to_owned(),
+        Some(id) if report.is_interrupted => format!(
             "interrupted: what was read is partial snapshot {}; run again to complete it",
             id.short()
-        )),
-        Some(id) => output.line(&format!("snapshot {} stored", id.short())),
-    }
+        ),
+        Some(id) if report.is_partial => {
+            format!("snapshot {} stored without the streams that failed", id.short())
+        }
+        Some(id) => format!("snapshot {} stored", id.short()),
+    });
 }
 
 /// Fields of the summary.

@@ -33,14 +33,14 @@ fn source(word: &OsStr) -> Result<Source, Failure> {
         return Err(Failure::usage("a source is empty"));
     }
     let Some(text) = word.to_str() else { return Ok(Source::Path(word.into())) };
-    let scheme = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-        Some((scheme, _)) => scheme,
-        None if text.starts_with("sqlite:") => "sqlite",
-        None => return Ok(Source::Path(word.into())),
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        return sqlite_source(path);
+    }
+    let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
+        return Ok(Source::Path(word.into()));
     };
     // The rest of the word may hold a password, so it is never shown.
-    let is_known =
-        scheme == "sqlite" || scheme.starts_with("bucket+") || NOT_BUILT.contains(&scheme);
+    let is_known = scheme.starts_with("bucket+") || NOT_BUILT.contains(&scheme);
     Err(if is_known {
         Failure::usage(format!("{scheme} sources are not part of this program yet"))
             .hint("store a dump with --command NAME=COMMAND, or its file as a path")
@@ -48,6 +48,20 @@ fn source(word: &OsStr) -> Result<Source, Failure> {
         Failure::usage(format!("unknown kind of source `{scheme}://`"))
             .hint("a path that looks like a URL is written ./PATH")
     })
+}
+
+/// A database by its path, with or without the slashes of a URL; the last name of the path is the
+/// name of the stream.
+fn sqlite_source(path: &str) -> Result<Source, Failure> {
+    let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+    let Some(name) = path.file_name() else {
+        return Err(Failure::usage(
+            "sqlite: expects the path of a database, as in sqlite:/srv/till.db",
+        ));
+    };
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::setting(format!("{}: {error}", path.display())))?;
+    Ok(Source::Sqlite { name: name.as_encoded_bytes().to_vec(), path: absolute })
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -152,6 +166,10 @@ mod tests {
         for word in ["/etc", "rel/a:b", "./redis://x", "./sqlite:x", "a b://c"] {
             assert_eq!(source(word.as_ref()).unwrap(), Source::Path(word.into()), "{word}");
         }
+        for word in ["sqlite:/srv/till.db", "sqlite:///srv/till.db"] {
+            let (name, path) = (b"till.db".to_vec(), "/srv/till.db".into());
+            assert_eq!(source(word.as_ref()).unwrap(), Source::Sqlite { name, path }, "{word}");
+        }
         let bytes = OsStr::from_bytes(b"/\xff");
         assert_eq!(source(bytes).unwrap(), Source::Path(bytes.into()));
     }
@@ -163,7 +181,7 @@ mod tests {
             ("oracle://me:hunter2@db", "unknown kind of source `oracle://`"),
             ("postgres://me:hunter2@db/shop", "postgres sources are not part"),
             ("bucket+s3://hunter2", "bucket+s3 sources are not part"),
-            ("sqlite:/srv/hunter2.db", "sqlite sources are not part"),
+            ("sqlite:/", "sqlite: expects the path of a database"),
         ] {
             let failure = source(word.as_ref()).unwrap_err();
             assert_eq!(failure.code.number(), 2);

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         Some(name) => Some(crate::repository::pick(&history, name, &selector)?.id),
         None => None,
     };
-    let indexed = repository.load_index(&context.ambient)?;
+    let indexed = repository.load_index_of(&history, &context.ambient)?;
     let cache_bytes = context.settings.memory_bytes_max / SHARES * CACHE_SHARE;
     let caches = Arc::new(Caches::new(usize::try_from(cache_bytes).unwrap_or(usize::MAX)));
     let catalog = Catalog::new(&indexed, &history, selector, only, caches, &context.ambient)?;

@@ -8,6 +8,7 @@ use crate::finding::Severity;
 use crate::repo::fixture::Fixture;
 
 mod bytes;
+mod deltas;
 mod structure;
 
 const EVERYTHING: Options =

@@ -1,5 +1,5 @@
-//! Random bytes that are the same in every run, for tests that must be repeatable; not compiled into
-//! what is shipped.
+//! Random bytes that are the same in every run, for tests that must be repeatable; not compiled
+//! into what is shipped.
 //!
 //! Each thread draws from a stream of its own, numbered in the order in which threads draw first,
 //! so a run whose threads start in the same order draws the same.

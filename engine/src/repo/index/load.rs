@@ -13,7 +13,7 @@ use super::merge::{self, Merge};
 use super::table::Table;
 use super::{Index, segment};
 use crate::Ambient;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::repo::Repository;
 
 /// Places kept in memory beside the table before the two are merged.
@@ -32,15 +32,42 @@ pub(crate) struct Reading {
     pub(crate) superseded: BTreeSet<ObjectHash>,
 }
 
+/// Times that the listing is read anew because segments went away meanwhile.
+const RETRIES: usize = 10;
+
 /// Loads the index of a repository.
 pub(crate) fn load(repo: &Repository, ambient: &Ambient) -> Result<Index> {
+    while_segments_stay(|| load_once(repo, ambient))
+}
+
+/// Reads again where a segment that was listed is gone: a prune has put another in its place.
+fn while_segments_stay<T>(mut read: impl FnMut() -> Result<(T, bool)>) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        let (found, has_lost_one) = read()?;
+        tries += 1;
+        if !has_lost_one || tries > RETRIES {
+            return Ok(found);
+        }
+    }
+}
+
+/// Loads the index; says whether a segment that was listed is gone.
+fn load_once(repo: &Repository, ambient: &Ambient) -> Result<(Index, bool)> {
     let listed = list(repo)?;
     // A table that holds a segment that is gone holds places that may be gone.
     let stored = merge::open_cached(repo)
         .filter(|table| table.segments.iter().all(|hash| listed.contains(hash)));
-    Loader { repo, listed, is_kept: true, passes_over: &is_damage, ambient }
-        .run(stored)
-        .map(|reading| reading.index)
+    Loader { repo, listed, is_kept: true, passes_over: &is_damage, ambient }.run(stored).map(
+        |reading| {
+            let has_lost_one = has_lost_one(&reading);
+            (reading.index, has_lost_one)
+        },
+    )
+}
+
+fn has_lost_one(reading: &Reading) -> bool {
+    reading.damaged.iter().any(|(_, error)| error.kind() == Kind::NotFound)
 }
 
 /// Loads the index from the segments alone, passing over those whose error `passes_over` accepts.
@@ -51,8 +78,14 @@ pub(crate) fn load_afresh(
     passes_over: &dyn Fn(&Error) -> bool,
     ambient: &Ambient,
 ) -> Result<Reading> {
-    let listed = list(repo)?;
-    Loader { repo, listed, is_kept: false, passes_over, ambient }.run(None)
+    while_segments_stay(|| {
+        let listed = list(repo)?;
+        let is_gone = |error: &Error| error.kind() == Kind::NotFound || passes_over(error);
+        let loader = Loader { repo, listed, is_kept: false, passes_over: &is_gone, ambient };
+        let reading = loader.run(None)?;
+        let has_lost_one = has_lost_one(&reading);
+        Ok((reading, has_lost_one))
+    })
 }
 
 /// Names of the segments in the store.
@@ -158,6 +191,5 @@ impl Loader<'_> {
 }
 
 fn is_damage(error: &Error) -> bool {
-    use crate::error::Kind;
     matches!(error.kind(), Kind::Damaged | Kind::NewerFormat | Kind::NotFound)
 }

@@ -5,7 +5,9 @@
 
 use repo_format::index::{PackRef, Place};
 use repo_format::pack::{Directory, Entry};
-use repo_format::{BlobId, ObjectHash};
+use repo_format::{BlobId, ObjectHash, limits};
+
+use std::collections::HashSet;
 
 mod load;
 mod mapped;
@@ -39,6 +41,8 @@ pub struct Index {
     recent: Option<Table>,
     /// Segments that the index was made of.
     segments: Vec<ObjectHash>,
+    /// Packs whose places do not count.
+    gone: HashSet<ObjectHash>,
     /// Segments that could not be read: name and why.
     pub damaged: Vec<(String, String)>,
 }
@@ -63,21 +67,54 @@ impl Index {
         Self { recent: Some(table), ..Self::default() }
     }
 
+    /// Leaves out places in packs that a prune is known to have deleted: their segments may not
+    /// have been replaced yet.
+    pub(crate) fn leave_out(&mut self, gone: HashSet<ObjectHash>) {
+        self.gone = gone;
+    }
+
+    fn is_gone(&self, table: &Table, place: &Place) -> bool {
+        !self.gone.is_empty()
+            && table.packs().get(place.pack as usize).is_some_and(|p| self.gone.contains(&p.hash))
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         self.stored.iter().chain(&self.recent)
     }
 
-    /// Says whether some pack holds the blob.
+    /// Says whether some pack holds the blob, and packs hold everything that it stands on.
     pub fn contains(&self, id: &BlobId) -> bool {
-        self.tables().any(|table| table.find_first(id).is_some())
+        let mut left = limits::DELTA_OPENED_MAX;
+        self.stands(id, u8::MAX, &mut left)
+    }
+
+    /// Says so of places below a depth, which falls with each step; what would take more looks than
+    /// a reader takes does not count.
+    fn stands(&self, id: &BlobId, below: u8, left: &mut u32) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        self.tables().any(|table| {
+            table.find(id).any(|place| {
+                let depth = place.entry.depth;
+                depth < below
+                    && !self.is_gone(table, &place)
+                    && (place.entry.base_count == 0
+                        || table.locate(&place).is_some_and(|located| {
+                            located.bases.iter().all(|base| self.stands(base, depth, left))
+                        }))
+            })
+        })
     }
 
     /// Every place of the blob, best first: stands alone before delta, then lowest depth.
     pub fn find_all(&self, id: &BlobId) -> Vec<Located> {
         let mut found: Vec<Located> = self
             .tables()
-            .flat_map(|table| table.find(id).map(|place| table.locate(&place)))
-            .flatten()
+            .flat_map(|table| table.find(id).map(move |place| (table, place)))
+            .filter(|(table, place)| !self.is_gone(table, place))
+            .filter_map(|(table, place)| table.locate(&place))
             .collect();
         found.sort_by_key(|located| located.entry.depth);
         found
@@ -87,8 +124,49 @@ impl Index {
     pub fn find(&self, id: &BlobId) -> Option<Located> {
         self.tables()
             .flat_map(|table| table.find(id).map(move |place| (table, place)))
+            .filter(|(table, place)| !self.is_gone(table, place))
             .min_by_key(|(_, place)| place.entry.depth)
             .and_then(|(table, place)| table.locate(&place))
+    }
+
+    /// Best place of the blob in a pack that may be relied on, whose bases have such places too.
+    pub(crate) fn find_reliable(
+        &self,
+        id: &BlobId,
+        absent: &HashSet<ObjectHash>,
+    ) -> Option<Located> {
+        self.find_reliable_above(id, absent, limits::DELTA_DEPTH_MAX)
+    }
+
+    fn find_reliable_above(
+        &self,
+        id: &BlobId,
+        absent: &HashSet<ObjectHash>,
+        depth: u8,
+    ) -> Option<Located> {
+        let below = depth.checked_sub(1);
+        self.find_all(id).into_iter().find(|located| {
+            let has =
+                |base| below.is_some_and(|d| self.find_reliable_above(base, absent, d).is_some());
+            !absent.contains(&located.pack.hash) && located.bases.iter().all(has)
+        })
+    }
+
+    /// Number of the first row of a blob, below [`Index::rows`]: the same for all its places.
+    pub(crate) fn row(&self, id: &BlobId) -> Option<usize> {
+        let mut before = 0;
+        for table in self.tables() {
+            if let Some(row) = table.find_first(id) {
+                return Some(before + row);
+            }
+            before += table.len();
+        }
+        None
+    }
+
+    /// Rows that there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables().map(Table::len).sum()
     }
 
     /// Every pack that a segment names.
@@ -113,6 +191,13 @@ impl Index {
     /// Segments that the index was made of.
     pub fn segments(&self) -> &[ObjectHash] {
         &self.segments
+    }
+
+    /// Calls `visit` with everything that is known of every place, in no particular order.
+    pub fn for_each_located(&self, mut visit: impl FnMut(Located)) {
+        for table in self.tables() {
+            table.places().filter_map(|place| table.locate(&place)).for_each(&mut visit);
+        }
     }
 
     /// Calls `visit` with every place and its pack, in no particular order.

@@ -16,13 +16,16 @@ use repo_format::object_name::{Meaning, prefix};
 
 use crate::store::{Cause, Error, Listed, LocalStore, Put, Result, Store, Traits, slice};
 
-/// Folders whose objects are kept. Key slots are not: a removed slot must be gone everywhere, and
-/// a copy of one would let its passphrase be guessed at leisure.
-const KEPT: [&str; 5] =
-    [prefix::METADATA, prefix::INDEX, prefix::HISTORY, prefix::CONFIG, prefix::WRITERS];
+/// Folders whose objects are kept: those whose bytes prove which name they belong to, since a wrong
+/// answer of the store must not stay. Key slots are not: a removed slot must be gone everywhere,
+/// and a copy of one would let its passphrase be guessed at leisure.
+const KEPT: [&str; 4] = [prefix::METADATA, prefix::INDEX, prefix::HISTORY, prefix::WRITERS];
 
 /// Bytes of the hash that ends every object but the marker. SPEC 2.2.
 const TRAILER_BYTES: usize = 32;
+
+/// Bytes of the header that begins every object but the marker. SPEC 2.2.
+const HEADER_BYTES: usize = 64;
 
 /// Locks that keep two threads from fetching one object twice.
 const LANES: usize = 64;
@@ -168,7 +171,11 @@ fn is_sound(name: &ObjectName, bytes: &Bytes) -> bool {
     match name.meaning() {
         Some(Meaning::MetadataPack(hash) | Meaning::IndexSegment(hash)) => trailer == hash.0,
         Some(Meaning::HistoryRecord { hash_start, .. }) => trailer.starts_with(&hash_start),
-        _ => true,
+        // The id opens what follows the header. SPEC 8.1.
+        Some(Meaning::WriterCard(writer)) => {
+            body.get(HEADER_BYTES..).is_some_and(|rest| rest.starts_with(&writer.0))
+        }
+        _ => false,
     }
 }
 

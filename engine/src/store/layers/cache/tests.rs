@@ -156,3 +156,23 @@ fn copies_that_are_no_longer_listed_are_dropped() {
     assert!(world.copy(&kept).exists() && !world.copy(&pruned).exists());
     assert!(cache.get(&pruned).unwrap_err().is_not_found());
 }
+
+#[test]
+fn an_answer_that_belongs_to_another_name_is_not_kept() {
+    let world = World::new();
+    let card = |id: u8| {
+        let mut bytes = vec![id; 200];
+        let trailer = blake3::hash(&bytes);
+        bytes.extend_from_slice(trailer.as_bytes());
+        (ObjectName::writer_card(repo_format::WriterId([id; 16])), Bytes::from(bytes))
+    };
+    let ((mine, right), (_, wrong)) = (card(1), card(2));
+    // The store answers once with the object of another name.
+    world.memory.put(&mine, wrong.clone(), Put::Create).unwrap();
+    let cache = world.open();
+    assert_eq!(cache.get(&mine).unwrap(), wrong);
+    assert!(!world.copy(&mine).exists());
+    world.memory.put(&mine, right.clone(), Put::Overwrite).unwrap();
+    assert_eq!(cache.get(&mine).unwrap(), right);
+    assert!(world.copy(&mine).exists());
+}

@@ -16,6 +16,8 @@ use crate::repo::{Repository, Secret};
 use crate::store::MemoryStore;
 use crate::store::Store as _;
 
+mod deltas;
+
 pub(super) fn repository(store: &MemoryStore, cache: Option<&Path>) -> Repository {
     let cost = Cost { memory_kib: 64, passes: 1, lanes: 1 };
     let settings = Settings { cost, cache, ..Settings::default() };

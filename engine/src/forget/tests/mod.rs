@@ -1,0 +1,5 @@
+//! Tests of forgetting: the rules against an oracle and against restic, and what binds.
+
+mod binding;
+mod oracle;
+mod restic;
