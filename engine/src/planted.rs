@@ -42,8 +42,6 @@ mod switch {
         MarkerFirst,
         /// The first record of a writer is stored before its card (O-6).
         RecordBeforeCard,
-        /// A repair removes old segments before the new ones are stored (O-5).
-        RemoveBeforeReplace,
         /// A changed password removes the old slot before the new one is stored (O-6).
         OldKeyGoesFirst,
         /// Folders are not synced.
@@ -79,13 +77,12 @@ mod switch {
     }
 
     /// Every fault.
-    pub const ALL: [Fault; 22] = [
+    pub const ALL: [Fault; 21] = [
         Fault::IndexBeforePack,
         Fault::SnapshotBeforePacks,
         Fault::SnapshotBeforeIndex,
         Fault::MarkerFirst,
         Fault::RecordBeforeCard,
-        Fault::RemoveBeforeReplace,
         Fault::OldKeyGoesFirst,
         Fault::NoFolderSync,
         Fault::NoFileSync,

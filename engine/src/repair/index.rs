@@ -265,9 +265,6 @@ impl Work<'_> {
     fn execute(mut self, plan: Plan) -> Result<Report> {
         let Plan { mut report, kept, unnamed, removed } = plan;
         let mut written = Vec::new();
-        if planted!(RemoveBeforeReplace) {
-            self.remove(&removed, &[])?;
-        }
         for (pack, directory) in kept {
             self.add(pack, directory, &mut report, &mut written)?;
         }
